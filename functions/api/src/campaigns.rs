@@ -1,0 +1,148 @@
+//! `/v1/campaigns`: creating, listing, and looking at one with its progress.
+
+use std::sync::Arc;
+
+use axum::extract::{FromRequest, Path, Query, Request, State};
+use axum::http::{StatusCode, header};
+use axum::{Extension, Json};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use shared::account::DEFAULT_RATE;
+use shared::campaign::{Campaign, PageNumber, Status};
+use shared::http::auth::Caller;
+use shared::http::problem::Problem;
+use shared::http::{body, limit};
+use shared::id::CampaignId;
+use shared::rollup::contribution::{campaign_pk, hour_of, view as views};
+use shared::rollup::tally::{Tally, accepted_in_last_minute};
+use shared::time::UnixMillis;
+
+use crate::Api;
+use crate::audience::{self, Audience};
+use crate::create::{self, NewCampaign};
+use crate::idempotency::NewId;
+use crate::view::{self, CampaignView};
+
+/// Where a list goes on.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Paging {
+    limit: Option<String>,
+    cursor: Option<CampaignId>,
+}
+
+/// `POST /v1/campaigns`: JSON, or a form with the parts `campaign` (JSON) and `audience` (CSV).
+pub(crate) async fn create(
+    State(api): State<Arc<Api>>,
+    Extension(caller): Extension<Caller>,
+    Extension(NewId(id)): Extension<NewId>,
+    request: Request,
+) -> Result<(StatusCode, Json<Value>), Problem> {
+    let is_form = request
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|kind| kind.starts_with("multipart/form-data"));
+    let (definition, csv) = if is_form {
+        audience::read_form(request).await?
+    } else {
+        let bytes = axum::body::Bytes::from_request(request, &())
+            .await
+            .map_err(|_| Problem::too_large("a body has at most 10 MiB"))?;
+        (bytes, None)
+    };
+    let new: NewCampaign = body::read(&definition)?;
+    let lines = Audience::of(new.audience.as_ref(), csv)?.lines()?;
+    let created = create::campaign(&api, caller.workspace, CampaignId::from_ulid(id), new, lines).await?;
+    Ok((StatusCode::CREATED, Json(created)))
+}
+
+/// `GET /v1/campaigns`.
+pub(crate) async fn list(
+    State(api): State<Arc<Api>>,
+    Extension(caller): Extension<Caller>,
+    Query(paging): Query<Paging>,
+) -> Result<Json<Value>, Problem> {
+    let limit = limit(paging.limit.as_deref())?;
+    let campaigns = api.core.campaigns(caller.workspace, paging.cursor, limit).await?;
+    let next = view::next_cursor(&campaigns, limit, |campaign| campaign.id.to_string());
+    let campaigns: Vec<CampaignView<'_>> = campaigns.iter().map(CampaignView::from).collect();
+    Ok(Json(json!({"data": campaigns, "next_cursor": next})))
+}
+
+/// `GET /v1/campaigns/{id}`.
+pub(crate) async fn one(
+    State(api): State<Arc<Api>>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let campaign = find(&api, caller, &id).await?;
+    Ok(Json(shown(&api, &campaign).await?))
+}
+
+/// The caller's campaign of this id.
+pub(crate) async fn find(api: &Api, caller: Caller, id: &str) -> Result<Campaign, Problem> {
+    let id = id.parse().map_err(|_| Problem::not_found("campaign"))?;
+    api.core.campaign(caller.workspace, id).await?.ok_or_else(|| Problem::not_found("campaign"))
+}
+
+/// The campaign with its progress.
+pub(crate) async fn shown(api: &Api, campaign: &Campaign) -> Result<Value, Problem> {
+    let now = UnixMillis::now();
+    let pk = campaign_pk(campaign.workspace, campaign.id);
+    let totals = api.rollups.items(&pk, views::TOTAL).await?;
+    let tally = Tally::of(totals.iter().map(|item| (item.sk.as_str(), &item.counts))).all();
+    let mut minutes = Vec::new();
+    let (this_hour, last_hour) = (hour_of(now), hour_of(UnixMillis(now.0 - 60_000)));
+    for hour in [Some(&this_hour), Some(&last_hour).filter(|last| **last != this_hour)].into_iter().flatten() {
+        minutes.extend(api.rollups.items(&pk, &format!("{}#{hour}", views::MINUTE)).await?);
+    }
+    let actual =
+        accepted_in_last_minute(minutes.iter().map(|item| (item.sk.as_str(), &item.counts)), now);
+    let account = api.core.account(campaign.workspace, campaign.account).await?;
+    let target = campaign.rate(account.map_or(DEFAULT_RATE, |account| account.messages_per_second));
+    let (pages_done, waiting) = pages(api, campaign, now).await?;
+    let left = i64::from(campaign.planned()) - tally.count("claimed");
+    let eta = (campaign.status == Status::Running && left > 0)
+        .then(|| UnixMillis(now.0 + left * 1_000 / i64::from(target)).to_rfc3339());
+
+    let mut shown = serde_json::to_value(CampaignView::from(campaign)).map_err(|error| Problem::internal(&error))?;
+    shown["progress"] = json!({
+        "total": campaign.recipients,
+        "pages_done": pages_done,
+        "claimed": tally.count("claimed"),
+        "accepted": tally.count("accepted"),
+        "skipped": campaign.skipped,
+        "failed": tally.count("failed"),
+        "unknown": tally.count("unknown"),
+    });
+    shown["rate"] = json!({"target": target, "actual_1m": round(actual)});
+    shown["eta"] = json!(eta);
+    shown["waiting"] = waiting;
+    Ok(shown)
+}
+
+/// Pages done, and what the campaign waits for.
+async fn pages(api: &Api, campaign: &Campaign, now: UnixMillis) -> Result<(u32, Value), Problem> {
+    if campaign.status == Status::Scheduled {
+        let until = campaign.schedule.start_at.map(UnixMillis::to_rfc3339);
+        return Ok((0, json!({"reason": "the campaign waits for its time", "until": until})));
+    }
+    let from = PageNumber(campaign.done_before);
+    let states = api.core.pages_from(campaign.workspace, campaign.id, from).await?;
+    let done = states.iter().filter(|(_, state)| state.done_at.is_some()).count();
+    let waiting = states
+        .iter()
+        .filter(|(_, state)| state.done_at.is_none())
+        .filter_map(|(_, state)| Some((state.deferred_until?, state.deferred_because.as_deref()?)))
+        .filter(|(until, _)| *until > now)
+        .min_by_key(|(until, _)| *until)
+        .map_or(Value::Null, |(until, reason)| json!({"reason": reason, "until": until.to_rfc3339()}));
+    Ok((campaign.done_before + u32::try_from(done).unwrap_or(0), waiting))
+}
+
+/// Messages a minute as messages a second, to one decimal.
+#[allow(clippy::cast_precision_loss, reason = "messages of a minute are far below 2^52")]
+fn round(per_minute: i64) -> f64 {
+    (per_minute as f64 / 6.0).round() / 10.0
+}

@@ -1,0 +1,97 @@
+//! `Idempotency-Key` on every POST: the same key with the same request gets the stored reply, another request 422, one
+//! that is still running 409. What a request creates has an id chosen with the key, so that a run after a crash creates
+//! nothing twice.
+
+use std::sync::Arc;
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use sha2::{Digest, Sha256};
+use shared::http::auth::Caller;
+use shared::http::problem::Problem;
+use shared::id::ulid_at;
+use shared::store::Idempotency;
+use shared::time::UnixMillis;
+use ulid::Ulid;
+
+use crate::{Api, MAX_BODY_BYTES};
+
+/// Longest reply that is kept for repeats (DynamoDB: 400 KB an item).
+const MAX_KEPT_BYTES: usize = 300 * 1024;
+
+/// The id of whatever the request creates.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NewId(pub(crate) Ulid);
+
+/// Runs the request once, whatever number of times it is sent.
+pub(crate) async fn repeat(
+    State(api): State<Arc<Api>>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    let now = UnixMillis::now();
+    let Some(key) = request.headers().get("idempotency-key") else {
+        request.extensions_mut().insert(NewId(ulid_at(now)));
+        return Ok(next.run(request).await);
+    };
+    let caller = *request.extensions().get::<Caller>().ok_or_else(Problem::unauthorized)?;
+    let key_hash = hash(&[key.as_bytes()]);
+    let (head, body) = request.into_parts();
+    let body = to_bytes(body, MAX_BODY_BYTES).await.map_err(|_| Problem::too_large("a body has at most 10 MiB"))?;
+    let request_hash = hash(&[head.method.as_str().as_bytes(), head.uri.path().as_bytes(), &body]);
+
+    let id = match api.core.begin_request(caller.workspace, &key_hash, &request_hash, now).await? {
+        Idempotency::Run { id } => id,
+        Idempotency::Replied { status, body } => return Ok(replay(status, body)),
+        Idempotency::InProgress => {
+            return Err(Problem::conflict("a request with this Idempotency-Key is still running", None));
+        }
+        Idempotency::OtherRequest => {
+            return Err(Problem::invalid(
+                "/Idempotency-Key",
+                "the key was used with another request; use a new key for a new request",
+            ));
+        }
+    };
+    let mut request = Request::from_parts(head, Body::from(body));
+    request.extensions_mut().insert(NewId(id));
+    let response = next.run(request).await;
+    keep(&api, caller, &key_hash, response).await
+}
+
+/// Keeps the reply, but for a failure on our side: then a repeat shall run the request again.
+async fn keep(api: &Api, caller: Caller, key_hash: &str, response: Response) -> Result<Response, Problem> {
+    let (head, body) = response.into_parts();
+    let body = to_bytes(body, usize::MAX).await.map_err(|error| Problem::internal(&error))?;
+    let kept = std::str::from_utf8(&body).ok().filter(|_| !head.status.is_server_error() && body.len() <= MAX_KEPT_BYTES);
+    let written = match kept {
+        Some(text) => api.core.end_request(caller.workspace, key_hash, head.status.as_u16(), text).await,
+        None => api.core.abandon_request(caller.workspace, key_hash).await,
+    };
+    if let Err(error) = written {
+        tracing::warn!(%error, "a reply could not be kept for repeats");
+    }
+    Ok(Response::from_parts(head, Body::from(body)))
+}
+
+fn replay(status: u16, body: String) -> Response {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
+    let content_type = if status.is_success() { "application/json" } else { "application/problem+json" };
+    let mut response = (status, body).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert("idempotency-replayed", HeaderValue::from_static("true"));
+    response
+}
+
+fn hash(parts: &[&[u8]]) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+        hash.update(part);
+    }
+    hex::encode(hash.finalize())
+}

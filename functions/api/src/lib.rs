@@ -1,0 +1,131 @@
+//! The API that operators and their programs write through: accounts, campaigns, and what can be done to them. Reports are
+//! read from `analytics`.
+
+mod accounts;
+mod audience;
+mod campaigns;
+mod close;
+mod create;
+mod idempotency;
+mod lifecycle;
+mod view;
+
+use std::sync::Arc;
+
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{get, post};
+use axum::{Json, Router, middleware};
+use shared::aws::Clients;
+use shared::blob::Bucket;
+use shared::config::{InvalidSettings, Settings};
+use shared::http::auth::{ApiKeys, KeyHash, require_key};
+use shared::http::problem::Problem;
+use shared::link::ShortLinks;
+use shared::link::code::KeyRing;
+use shared::queue::Queue;
+use shared::secrets::Secrets;
+use shared::store::Core;
+use shared::store::rollups::Rollups;
+
+/// Largest body taken: API Gateway takes 10 MB, Lambda 6 MB.
+const MAX_BODY_BYTES: usize = 10 * 1024 * 1024;
+
+/// What the function is told by its environment.
+pub struct Config {
+    core_table: String,
+    rollup_table: String,
+    bucket: String,
+    dispatch_queue_url: String,
+    link_base_url: String,
+    link_keys: KeyRing,
+    admin_key: KeyHash,
+}
+
+impl Config {
+    /// Reads `CORE_TABLE`, `ROLLUP_TABLE`, `BUCKET`, `DISPATCH_QUEUE_URL`, `LINK_BASE_URL`, `LINK_KEYS` and
+    /// `ADMIN_API_KEY_SHA256`.
+    ///
+    /// # Errors
+    /// With everything that is missing or malformed.
+    pub fn read(mut settings: Settings) -> Result<Self, InvalidSettings> {
+        let core_table = settings.required("CORE_TABLE");
+        let rollup_table = settings.required("ROLLUP_TABLE");
+        let bucket = settings.required("BUCKET");
+        let dispatch_queue_url = settings.required("DISPATCH_QUEUE_URL");
+        let link_base_url = settings.required("LINK_BASE_URL");
+        let link_keys = settings.required("LINK_KEYS");
+        let admin_key = settings.required("ADMIN_API_KEY_SHA256");
+        settings.finish(|| {
+            Some(Self {
+                core_table: core_table?,
+                rollup_table: rollup_table?,
+                bucket: bucket?,
+                dispatch_queue_url: dispatch_queue_url?,
+                link_base_url: link_base_url?,
+                link_keys: link_keys?,
+                admin_key: admin_key?,
+            })
+        })
+    }
+}
+
+/// What the handlers work with.
+pub struct Api {
+    core: Core,
+    rollups: Rollups,
+    bucket: Bucket,
+    dispatch: Queue,
+    links: ShortLinks,
+    secrets: Secrets,
+    keys: ApiKeys,
+}
+
+impl Api {
+    /// Connects the configuration with the clients.
+    #[must_use]
+    pub fn new(config: Config, clients: &Clients, secrets: Secrets) -> Self {
+        Self {
+            core: Core::new(clients.dynamodb.clone(), config.core_table),
+            rollups: Rollups::new(clients.dynamodb.clone(), config.rollup_table),
+            bucket: Bucket::new(clients.s3.clone(), config.bucket),
+            dispatch: Queue::new(clients.sqs.clone(), config.dispatch_queue_url),
+            links: ShortLinks::new(&config.link_base_url, config.link_keys),
+            secrets,
+            keys: ApiKeys::new(config.admin_key),
+        }
+    }
+}
+
+/// The routes of the API.
+#[must_use]
+pub fn router(api: Api) -> Router {
+    let api = Arc::new(api);
+    let keys = api.keys.clone();
+    let writes = Router::new()
+        .route("/v1/accounts", post(accounts::create))
+        .route("/v1/campaigns", post(campaigns::create))
+        .route("/v1/campaigns/{id}/start", post(lifecycle::start))
+        .route("/v1/campaigns/{id}/pause", post(lifecycle::pause))
+        .route("/v1/campaigns/{id}/resume", post(lifecycle::resume))
+        .route("/v1/campaigns/{id}/cancel", post(lifecycle::cancel))
+        .route("/v1/campaigns/{id}/recipients/{phone}/close", post(close::close))
+        .layer(middleware::from_fn_with_state(Arc::clone(&api), idempotency::repeat));
+    let reads = Router::new()
+        .route("/v1/accounts", get(accounts::list))
+        .route("/v1/accounts/{id}", get(accounts::one))
+        .route("/v1/campaigns", get(campaigns::list))
+        .route("/v1/campaigns/{id}", get(campaigns::one));
+    Router::new()
+        .merge(writes)
+        .merge(reads)
+        .layer(middleware::from_fn_with_state(keys, require_key))
+        .route("/health", get(health))
+        .fallback(async || Problem::not_found("path"))
+        .method_not_allowed_fallback(async || Problem::method_not_allowed())
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .with_state(api)
+}
+
+async fn health() -> Json<serde_json::Value> {
+    Json(serde_json::json!({"status": "ok", "version": env!("CARGO_PKG_VERSION")}))
+}

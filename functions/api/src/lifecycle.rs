@@ -1,0 +1,83 @@
+//! Starting, pausing, resuming and cancelling a campaign. The state changes in one conditional write together with the
+//! watchdog's list; the command that wakes `dispatch` only makes it quicker.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Path, State};
+use axum::{Extension, Json};
+use serde_json::Value;
+use shared::campaign::lifecycle::Action;
+use shared::campaign::{Campaign, Status};
+use shared::http::auth::Caller;
+use shared::http::problem::Problem;
+use shared::queue::DispatchCommand;
+use shared::store::Transition;
+use shared::time::UnixMillis;
+
+use crate::Api;
+use crate::campaigns::{find, shown};
+
+type Answer = Result<Json<Value>, Problem>;
+
+/// `POST /v1/campaigns/{id}/start`.
+pub(crate) async fn start(api: State<Arc<Api>>, caller: Extension<Caller>, id: Path<String>) -> Answer {
+    act(&api, *caller, &id, Action::Start).await
+}
+
+/// `POST /v1/campaigns/{id}/pause`.
+pub(crate) async fn pause(api: State<Arc<Api>>, caller: Extension<Caller>, id: Path<String>) -> Answer {
+    act(&api, *caller, &id, Action::Pause).await
+}
+
+/// `POST /v1/campaigns/{id}/resume`.
+pub(crate) async fn resume(api: State<Arc<Api>>, caller: Extension<Caller>, id: Path<String>) -> Answer {
+    act(&api, *caller, &id, Action::Resume).await
+}
+
+/// `POST /v1/campaigns/{id}/cancel`.
+pub(crate) async fn cancel(api: State<Arc<Api>>, caller: Extension<Caller>, id: Path<String>) -> Answer {
+    act(&api, *caller, &id, Action::Cancel).await
+}
+
+async fn act(api: &Api, caller: Caller, id: &str, action: Action) -> Answer {
+    let now = UnixMillis::now();
+    let campaign = find(api, caller, id).await?;
+    let due = campaign.schedule.start_at.is_none_or(|start| start <= now);
+    let Some(to) = campaign.status.after(action, due) else {
+        return Err(not_allowed(action, campaign.status));
+    };
+    let watched = match to {
+        Status::Running => Some(now),
+        Status::Scheduled => campaign.schedule.start_at,
+        Status::Draft | Status::Paused | Status::Completed | Status::Cancelled | Status::Failed => None,
+    };
+    let reason = (to == Status::Paused).then(|| "paused by the operator".to_owned());
+    let transition = Transition { from: campaign.status, to, reason, at: now, due: watched };
+    if !api.core.transition(campaign.workspace, campaign.id, &transition).await? {
+        let present = find(api, caller, id).await?;
+        return Err(not_allowed(action, present.status));
+    }
+    wake(api, &campaign, to).await;
+    let campaign = find(api, caller, id).await?;
+    Ok(Json(shown(api, &campaign).await?))
+}
+
+/// Wakes `dispatch`. When the queue does not take it, the watchdog's next tick does the same.
+async fn wake(api: &Api, campaign: &Campaign, to: Status) {
+    let (workspace, id) = (campaign.workspace, campaign.id);
+    let command = match (campaign.status, to) {
+        (Status::Paused, Status::Running) => DispatchCommand::Resume { workspace, campaign: id },
+        (_, Status::Running) => DispatchCommand::Advance { workspace, campaign: id },
+        _ => return,
+    };
+    if let Err(error) = api.dispatch.send(&command, Duration::ZERO).await {
+        tracing::warn!(campaign = %id, %error, "dispatch could not be woken; its schedule will do it");
+    }
+}
+
+fn not_allowed(action: Action, present: Status) -> Problem {
+    let allowed: Vec<&str> = action.allowed_in().iter().map(|status| status.name()).collect();
+    let detail = format!("{} is possible when the campaign is {}", action.name(), allowed.join(" or "));
+    Problem::conflict(detail, Some(present.name()))
+}

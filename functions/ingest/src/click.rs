@@ -1,0 +1,30 @@
+//! A click on a tracked link: an event of the feed, and for a person the flag of their attempt.
+
+use shared::activity::{Click, Content, Event, Visitor};
+use shared::attempt::{Evidence, Flag, Moment};
+use shared::time::UnixMillis;
+
+use crate::Ingest;
+use crate::effects::Effects;
+use crate::visitor;
+
+/// What the click changes. The address is used for its country here and goes no further.
+pub(crate) fn effects(ingest: &Ingest, click: &Click) -> Effects {
+    let mut effects = Effects::default();
+    let seen = UnixMillis::now();
+    let visitor = visitor::of(click);
+    let country = click.country.clone().or_else(|| ingest.places.country(click.ip.as_deref()?));
+    if let (Visitor::Human { .. }, Some(key)) = (&visitor, click.attempt()) {
+        effects.learn(key, Evidence::Flag(Flag::Clicked, Moment { at: click.at, seen }), None);
+    }
+    let content = Content::LinkClicked {
+        link: click.link,
+        campaign: click.campaign,
+        recipient: click.recipient.map(|(_, seq)| seq),
+        visitor,
+        country,
+    };
+    let event = Event { v: 1, id: click.id, at: click.at, seen, variant: None, content };
+    effects.record(Some((click.workspace, click.account)), event);
+    effects
+}

@@ -1,0 +1,137 @@
+//! What a batch changes: evidence for attempts, gathered per attempt, and events of the feed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use futures::StreamExt;
+use shared::activity::{Content, Event, Kept};
+use shared::attempt::{AttemptKey, Evidence};
+use shared::blob::key;
+use shared::id::{AccountId, EventId, WorkspaceId};
+use shared::store::{Learned, StoreError};
+
+use crate::{Ingest, WRITES_AT_ONCE};
+
+/// Longest raw item kept in a row; a longer one lies in the bucket (DynamoDB: 400 KB an item).
+const MAX_INLINE_BYTES: usize = 100 * 1024;
+
+/// Whose an event is; `None` when it names no account of ours.
+pub(crate) type Route = Option<(WorkspaceId, AccountId)>;
+
+/// What is to be written.
+#[derive(Default)]
+pub(crate) struct Effects {
+    attempts: BTreeMap<AttemptKey, Learning>,
+    events: BTreeMap<EventId, (Route, Event)>,
+}
+
+#[derive(Default)]
+struct Learning {
+    evidence: Vec<Evidence>,
+    wamid: Option<String>,
+}
+
+/// What one message has to have written to be done.
+pub(crate) struct Needs {
+    attempts: Vec<AttemptKey>,
+    events: Vec<EventId>,
+}
+
+/// What could not be written.
+#[derive(Default)]
+pub(crate) struct Failed {
+    attempts: BTreeSet<AttemptKey>,
+    events: BTreeSet<EventId>,
+}
+
+impl Needs {
+    /// Whether something it needs has failed.
+    pub(crate) fn meets(&self, failed: &Failed) -> bool {
+        self.attempts.iter().any(|key| failed.attempts.contains(key))
+            || self.events.iter().any(|id| failed.events.contains(id))
+    }
+}
+
+impl Effects {
+    /// Evidence for an attempt; `wamid` is the message it speaks of, if it names one.
+    pub(crate) fn learn(&mut self, key: AttemptKey, evidence: Evidence, wamid: Option<&str>) {
+        let learning = self.attempts.entry(key).or_default();
+        learning.evidence.push(evidence);
+        learning.wamid = learning.wamid.take().or_else(|| wamid.map(str::to_owned));
+    }
+
+    /// An event of the feed.
+    pub(crate) fn record(&mut self, route: Route, event: Event) {
+        self.events.insert(event.id, (route, event));
+    }
+
+    /// Takes in the effects of another message.
+    pub(crate) fn merge(&mut self, other: Self) {
+        for (key, Learning { evidence, wamid }) in other.attempts {
+            let learning = self.attempts.entry(key).or_default();
+            learning.evidence.extend(evidence);
+            learning.wamid = learning.wamid.take().or(wamid);
+        }
+        self.events.extend(other.events);
+    }
+
+    pub(crate) fn needs(&self) -> Needs {
+        Needs { attempts: self.attempts.keys().copied().collect(), events: self.events.keys().copied().collect() }
+    }
+
+    /// Writes all of it, in no order, and tells what failed. Writing it again changes nothing.
+    pub(crate) async fn write(self, ingest: &Ingest) -> Failed {
+        let mut failed = Failed::default();
+        let mut learned = futures::stream::iter(self.attempts)
+            .map(|(key, learning)| async move { (key, learn(ingest, &key, &learning).await) })
+            .buffer_unordered(WRITES_AT_ONCE);
+        while let Some((key, result)) = learned.next().await {
+            if let Err(error) = result {
+                tracing::error!(campaign = %key.campaign, seq = key.seq.0, %error, "an attempt could not be updated");
+                failed.attempts.insert(key);
+            }
+        }
+        drop(learned);
+        let mut recorded = futures::stream::iter(self.events)
+            .map(|(id, (route, event))| async move { (id, record(ingest, route, event).await) })
+            .buffer_unordered(WRITES_AT_ONCE);
+        while let Some((id, result)) = recorded.next().await {
+            if let Err(error) = result {
+                tracing::error!(event = %id, error, "an event could not be recorded");
+                failed.events.insert(id);
+            }
+        }
+        drop(recorded);
+        failed
+    }
+}
+
+async fn learn(ingest: &Ingest, key: &AttemptKey, learning: &Learning) -> Result<(), StoreError> {
+    let learned = ingest.core.learn(key, &learning.evidence, learning.wamid.as_deref()).await?;
+    if learned == Learned::NoSuchAttempt {
+        // The row is born before Meta is called, so it was erased since, or the callback data is another deployment's.
+        tracing::warn!(campaign = %key.campaign, seq = key.seq.0, "evidence for an attempt that does not exist");
+    }
+    Ok(())
+}
+
+async fn record(ingest: &Ingest, route: Route, mut event: Event) -> Result<(), String> {
+    if let Some(Kept::Inline(text)) = raw_mut(&mut event.content).filter(|raw| raw.len() > MAX_INLINE_BYTES) {
+        let object = key::kept_event(&event.at.date(), event.id);
+        let body = Bytes::from(std::mem::take(text));
+        ingest.bucket.put(&object, body, "application/json").await.map_err(|error| error.to_string())?;
+        if let Some(raw) = raw_mut(&mut event.content) {
+            *raw = Kept::Object(object);
+        }
+    }
+    ingest.core.record_event(route, &event).await.map_err(|error| error.to_string())
+}
+
+fn raw_mut(content: &mut Content) -> Option<&mut Kept> {
+    match content {
+        Content::LinkClicked { .. } => None,
+        Content::MessageReceived { raw, .. }
+        | Content::MetaReported { raw, .. }
+        | Content::MetaQuarantined { raw, .. } => Some(raw),
+    }
+}

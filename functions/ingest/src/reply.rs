@@ -1,0 +1,137 @@
+//! Which message a person answers: the one they quote, else the last one we sent them in the last three days.
+
+use std::time::Duration;
+
+use shared::attempt::AttemptKey;
+use shared::id::{AccountId, WorkspaceId};
+use shared::meta::webhook::{InboundMessage, MessageContent};
+use shared::phone::wa_id_variants;
+use shared::store::Touch;
+use shared::time::UnixMillis;
+
+use crate::{Ingest, NotIngested};
+
+/// A message without a quote answers what we sent at most this long before.
+const WINDOW: Duration = Duration::from_secs(72 * 3_600);
+
+/// So many of the latest campaigns are looked at for a quoted message.
+const LATEST: usize = 10;
+
+/// Words with which people ask not to be written to again; the whole message, in any case.
+const STOP_WORDS: [&str; 18] = [
+    "stop", "unsubscribe", "cancel", "end", "quit", "opt out", "optout", "stop promotions", "parar", "sair", "baja",
+    "arret", "arrêt", "desabonner", "berhenti", "إيقاف", "توقف", "退订",
+];
+
+/// The attempt that the message answers, if one can be told. Without a quote that depends on when messages left and when
+/// this one was written, not on what has been learned in between, so that no order of events changes the answer.
+pub(crate) async fn attempt(
+    ingest: &Ingest,
+    workspace: WorkspaceId,
+    account: AccountId,
+    message: &InboundMessage,
+) -> Result<Option<AttemptKey>, NotIngested> {
+    let Some(from) = message.from.as_ref() else {
+        return Ok(None);
+    };
+    let at = UnixMillis::from_seconds(message.timestamp_s);
+    let touches = touches(ingest, workspace, account, from).await?;
+    if let Some(quoted) = message.context.as_ref().and_then(|context| context.id.as_ref()) {
+        let keys: Vec<AttemptKey> = touches.iter().map(|touch| touch.attempt(workspace)).collect();
+        for key in keys {
+            let attempt = ingest.core.attempt(&key).await?;
+            if attempt.and_then(|attempt| attempt.wamid).as_deref() == Some(quoted.as_str()) {
+                return Ok(Some(key));
+            }
+        }
+    }
+    Ok(last_before(&touches, at).map(|touch| touch.attempt(workspace)))
+}
+
+/// The last message we sent to this `wa_id` before `at`.
+pub(crate) async fn last_message_to(
+    ingest: &Ingest,
+    workspace: WorkspaceId,
+    account: AccountId,
+    wa_id: &str,
+    at: UnixMillis,
+) -> Result<Option<AttemptKey>, NotIngested> {
+    let touches = touches(ingest, workspace, account, wa_id).await?;
+    Ok(last_before(&touches, at).map(|touch| touch.attempt(workspace)))
+}
+
+async fn touches(
+    ingest: &Ingest,
+    workspace: WorkspaceId,
+    account: AccountId,
+    wa_id: &str,
+) -> Result<Vec<Touch>, NotIngested> {
+    let mut touches = Vec::new();
+    for digits in wa_id_variants(wa_id) {
+        touches.extend(ingest.core.touches(workspace, &digits, LATEST).await?);
+    }
+    touches.retain(|touch| touch.account == account);
+    Ok(touches)
+}
+
+/// Meta's times are whole seconds, so the reply's second counts as a whole.
+fn last_before(touches: &[Touch], at: UnixMillis) -> Option<&Touch> {
+    let end = UnixMillis(at.0 + 999);
+    touches
+        .iter()
+        .filter(|touch| touch.at <= end && at.since(touch.at) <= WINDOW)
+        .max_by_key(|touch| (touch.at, touch.campaign))
+}
+
+/// Whether the message is an answer of a person: a system notice, an edit or a deletion is none.
+pub(crate) const fn is_a_reply(message: &InboundMessage) -> bool {
+    !matches!(
+        message.content,
+        MessageContent::System(_) | MessageContent::Edit { .. } | MessageContent::Revoke { .. }
+    )
+}
+
+/// Whether the whole message is a request to stop.
+pub(crate) fn asks_to_stop(message: &InboundMessage) -> bool {
+    let text: &str = match &message.content {
+        MessageContent::Text { body } => body,
+        MessageContent::Button { text: Some(text), .. } => text,
+        _ => return false,
+    };
+    let text = text.trim().trim_matches(['.', '!', '"', '\'']).to_lowercase();
+    STOP_WORDS.contains(&text.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use shared::attempt::{Seq, Shard};
+    use shared::id::CampaignId;
+
+    use super::*;
+
+    fn touch(campaign_ms: i64, at: i64) -> Touch {
+        Touch {
+            v: 1,
+            campaign: CampaignId::new(UnixMillis(campaign_ms)),
+            account: AccountId::new(UnixMillis(1)),
+            shard: Shard(0),
+            seq: Seq(0),
+            at: UnixMillis(at),
+        }
+    }
+
+    #[test]
+    fn a_reply_answers_the_last_message_before_it() {
+        let touches = [touch(1, 10_000), touch(2, 50_000), touch(3, 90_500)];
+        assert_eq!(last_before(&touches, UnixMillis(60_000)), Some(&touches[1]));
+        assert_eq!(last_before(&touches, UnixMillis(90_000)), Some(&touches[2]), "within the reply's second");
+        assert_eq!(last_before(&touches, UnixMillis(5_000)), None);
+    }
+
+    #[test]
+    fn after_three_days_it_answers_nothing() {
+        let touches = [touch(1, 0)];
+        assert!(last_before(&touches, UnixMillis(72 * 3_600_000)).is_some());
+        assert_eq!(last_before(&touches, UnixMillis(72 * 3_600_000 + 1_000)), None);
+    }
+}

@@ -1,0 +1,19 @@
+//! The embedded engines and the event drivers, through the AWS SDKs and over HTTP as the functions see them.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::needless_pass_by_value,
+    clippy::print_stdout,
+    reason = "a test fails by panicking and prints what it measures"
+)]
+
+mod dynamodb;
+mod http_gateway;
+mod persistence;
+mod s3;
+mod sqs;
+mod sqs_source;
+mod stream_source;
+mod support;

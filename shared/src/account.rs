@@ -1,0 +1,51 @@
+//! An account: a business phone number connected to the Cloud API, with the limits and rules it is used under.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{AccountId, WorkspaceId};
+use crate::time::UnixMillis;
+
+/// Meta's default throughput of a number, inbound and outbound together (Meta, throughput page).
+pub const META_DEFAULT_RATE: u32 = 80;
+
+/// Meta's highest throughput of a number (Meta, throughput page).
+pub const META_HIGHEST_RATE: u32 = 1_000;
+
+/// What a new account sends at unless told otherwise: below [`META_DEFAULT_RATE`], for inbound messages count as well.
+pub const DEFAULT_RATE: u32 = 75;
+
+/// Whether an account sends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AccountStatus {
+    /// It does.
+    #[default]
+    Active,
+}
+
+/// An account as stored. The access token is kept elsewhere (see [`crate::secrets`]).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// Version of the stored shape.
+    pub v: u8,
+    /// Its id.
+    pub id: AccountId,
+    /// Whose it is.
+    pub workspace: WorkspaceId,
+    /// Given by the operator.
+    pub name: String,
+    /// Meta's id of the number; what the send call and every webhook name.
+    pub phone_number_id: String,
+    /// Meta's id of the WhatsApp Business Account.
+    pub waba_id: String,
+    /// The number as people see it.
+    pub display_phone_number: String,
+    /// The rate it sends at.
+    pub messages_per_second: u32,
+    /// IANA name of the zone its days begin in.
+    pub timezone: String,
+    /// Whether it sends.
+    pub status: AccountStatus,
+    /// When it was created.
+    pub created_at: UnixMillis,
+}

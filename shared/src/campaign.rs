@@ -1,0 +1,234 @@
+//! A campaign: who gets which message from which account, and how far it has come. What can be done to it and when is
+//! in [`lifecycle`], its text in [`render`], its audience in [`audience`].
+
+pub mod audience;
+pub mod lifecycle;
+pub mod message;
+pub mod render;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+pub use self::lifecycle::Status;
+pub use self::message::Message;
+use crate::attempt::{AttemptKey, Seq, Shard};
+use crate::id::{AccountId, CampaignId, WorkspaceId};
+use crate::link::code::LinkId;
+use crate::phone::PhoneNumber;
+use crate::time::UnixMillis;
+
+/// Recipients on one page of the audience: the unit of work of the sender, and of one reservation of its rate.
+pub const PAGE_SIZE: u32 = 100;
+
+/// A page of a campaign's audience, from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PageNumber(pub u32);
+
+impl fmt::Display for PageNumber {
+    /// Six digits, so that pages sort as text.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:06}", self.0)
+    }
+}
+
+/// Which of a campaign's variants, from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct VariantIndex(pub u8);
+
+/// One message of an A/B/n test; a campaign without a test has one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Variant {
+    /// Shown in the report; unique within the campaign.
+    pub name: String,
+    /// Its share, relative to the other variants' weights.
+    #[serde(default = "one")]
+    pub weight: u32,
+    /// What is sent.
+    pub message: Message,
+}
+
+const fn one() -> u32 {
+    1
+}
+
+/// What a message is for, in Meta's terms; it decides its price and who may get it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Category {
+    /// Offers and news.
+    #[default]
+    Marketing,
+    /// About something the recipient has ordered or asked for.
+    Utility,
+    /// One-time codes.
+    Authentication,
+    /// Free-form messages inside the 24 h service window.
+    Service,
+}
+
+/// What happens to attempts of which nobody knows whether Meta has them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnUnknown {
+    /// They stay unknown unless a webhook resolves them: nobody gets the message twice.
+    #[default]
+    Leave,
+}
+
+/// When a campaign runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Schedule {
+    /// Not before this time; at once when absent.
+    #[serde(default, with = "crate::time::rfc3339::option", skip_serializing_if = "Option::is_none")]
+    pub start_at: Option<UnixMillis>,
+}
+
+/// A tracked link of a campaign: every recipient gets a short link of their own to this destination.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CampaignLink {
+    /// Its number in the deployment.
+    pub id: LinkId,
+    /// The destination as written in the message.
+    pub url: String,
+}
+
+/// A campaign as stored.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct Campaign {
+    /// Version of the stored shape.
+    pub v: u8,
+    /// Its id.
+    pub id: CampaignId,
+    /// Whose it is.
+    pub workspace: WorkspaceId,
+    /// The account it is sent from.
+    pub account: AccountId,
+    /// Given by the operator.
+    pub name: String,
+    /// Free text to filter by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tag: Option<String>,
+    /// What the messages are for.
+    pub category: Category,
+    /// At least one.
+    pub variants: Vec<Variant>,
+    /// When it runs.
+    pub schedule: Schedule,
+    /// The campaign's own ceiling; the account's rate holds as well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub messages_per_second: Option<u32>,
+    /// What happens to unknown attempts.
+    pub on_unknown: OnUnknown,
+    /// The tracked links of its messages.
+    pub links: Vec<CampaignLink>,
+    /// Everyone in the audience as given, the skipped ones included.
+    pub recipients: u32,
+    /// Lines of the audience that were not planned.
+    pub skipped: u32,
+    /// Pages of planned recipients.
+    pub pages: u32,
+    /// Partitions of its attempts.
+    pub shards: u8,
+    /// Where it stands.
+    pub status: Status,
+    /// Why it was paused or failed, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status_reason: Option<String>,
+    /// The next page to be given to the sender; all pages before it were given.
+    pub next_page: u32,
+    /// All pages before it are done.
+    pub done_before: u32,
+    /// When it was created.
+    pub created_at: UnixMillis,
+    /// When it first ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<UnixMillis>,
+    /// When it was completed, cancelled or failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<UnixMillis>,
+}
+
+impl Campaign {
+    /// Recipients that are sent to.
+    #[must_use]
+    pub const fn planned(&self) -> u32 {
+        self.recipients.saturating_sub(self.skipped)
+    }
+
+    /// Where the recipient's attempt lies.
+    #[must_use]
+    pub fn attempt_key(&self, seq: Seq) -> AttemptKey {
+        let shard = Shard(u8::try_from(seq.0 % u32::from(self.shards.max(1))).unwrap_or(0));
+        AttemptKey { workspace: self.workspace, campaign: self.id, shard, seq }
+    }
+
+    /// The rate it is sent at when it has the account to itself.
+    #[must_use]
+    pub fn rate(&self, account_rate: u32) -> u32 {
+        self.messages_per_second.map_or(account_rate, |own| own.min(account_rate)).max(1)
+    }
+}
+
+/// How many partitions the attempts of so many recipients are spread over: one per thousand, at most 32. A partition
+/// takes 1,000 writes/s (DynamoDB) and a message about five, so 32 carry 1,000 messages/s with room for repeats.
+#[must_use]
+pub fn shards_for(recipients: u32) -> u8 {
+    u8::try_from(recipients.div_ceil(1_000).clamp(1, 32)).unwrap_or(32)
+}
+
+/// The recipient's variant: the same for every run and every machine, spread by weight.
+#[must_use]
+pub fn assign_variant(campaign: CampaignId, phone: &PhoneNumber, variants: &[Variant]) -> VariantIndex {
+    let total: u64 = variants.iter().map(|variant| u64::from(variant.weight)).sum();
+    if total == 0 {
+        return VariantIndex(0);
+    }
+    let mut hash = Sha256::new();
+    hash.update(campaign.ulid().to_bytes());
+    hash.update(phone.as_str().as_bytes());
+    let digest = hash.finalize();
+    let mut first = [0_u8; 8];
+    first.copy_from_slice(&digest[..8]);
+    let mut point = u64::from_be_bytes(first) % total;
+    for (index, variant) in variants.iter().enumerate() {
+        let weight = u64::from(variant.weight);
+        if point < weight {
+            return VariantIndex(u8::try_from(index).unwrap_or(u8::MAX));
+        }
+        point -= weight;
+    }
+    VariantIndex(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn variant(name: &str, weight: u32) -> Variant {
+        Variant { name: name.to_owned(), weight, message: Message::text("hi") }
+    }
+
+    #[test]
+    fn variants_are_spread_by_weight_and_stay() {
+        let campaign = CampaignId::new(UnixMillis(5));
+        let variants = [variant("A", 75), variant("B", 25)];
+        let assign = |n: u32| {
+            let phone: PhoneNumber = format!("+6012345{n:04}").parse().unwrap();
+            assign_variant(campaign, &phone, &variants)
+        };
+        let in_b = (0..2_000).filter(|n| assign(*n) == VariantIndex(1)).count();
+        assert!((400..600).contains(&in_b), "{in_b} of 2000 for a weight of 25 %");
+        assert_eq!(assign(7), assign(7));
+    }
+
+    #[test]
+    fn a_campaign_has_a_shard_for_each_thousand() {
+        assert_eq!([0, 250, 1_000, 1_001, 1_000_000].map(shards_for), [1, 1, 1, 2, 32]);
+    }
+}

@@ -1,0 +1,25 @@
+//! What two or more of Thirdtick's functions need: the domain's types and rules, and one module per outside world.
+//!
+//! Rules (`attempt`, `campaign`, `throttle`, `link`, `rollup`, `report`) are plain functions over plain types: no AWS
+//! types, no clock of their own. The outside worlds are `store` (DynamoDB), `queue` (SQS), `blob` (S3), `secrets`,
+//! `meta` (the Cloud API) and `http` (what our own API has in common).
+
+pub mod account;
+pub mod activity;
+pub mod attempt;
+pub mod aws;
+pub mod blob;
+pub mod campaign;
+pub mod config;
+pub mod http;
+pub mod id;
+pub mod link;
+pub mod meta;
+pub mod phone;
+pub mod queue;
+pub mod rollup;
+pub mod secrets;
+pub mod store;
+pub mod telemetry;
+pub mod throttle;
+pub mod time;

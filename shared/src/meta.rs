@@ -1,0 +1,6 @@
+//! Meta's WhatsApp Business Cloud API: the client that sends, what its errors mean, and its webhooks.
+
+pub mod client;
+pub mod error;
+pub mod signature;
+pub mod webhook;

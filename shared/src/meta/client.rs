@@ -1,0 +1,124 @@
+//! Calls to the Graph API. The client tells apart what matters to a sender that must neither lose nor double a message:
+//! Meta took it, Meta refused it, it certainly never arrived, or nobody knows.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::error::MetaError;
+use crate::attempt::claim::CALL_TIMEOUT;
+use crate::secrets::AccessToken;
+
+/// Calls one Graph API, Meta's own or any other that speaks it. Cloning shares the connections.
+#[derive(Clone, Debug)]
+pub struct GraphClient {
+    http: reqwest::Client,
+    base: String,
+}
+
+/// What became of a send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SendOutcome {
+    /// Meta has the message.
+    Accepted(Accepted),
+    /// Meta answered with an error: the message will not be sent.
+    Refused(MetaError),
+    /// No byte of the request left: sending again is safe.
+    NotSent,
+    /// The request left and no answer that can be read came back: Meta may have the message.
+    Lost,
+}
+
+/// Meta's answer to a send.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Accepted {
+    /// The message's id.
+    pub wamid: String,
+    /// The recipient's `wa_id`, which may differ from the number that was dialled.
+    pub wa_id: Option<String>,
+    /// The exact JSON of the answer.
+    pub response: String,
+}
+
+impl std::fmt::Debug for Accepted {
+    /// A wamid contains the phone number, so nothing is shown.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Accepted(…)")
+    }
+}
+
+/// The HTTP client could not be built: no trust store, for instance.
+#[derive(Debug, thiserror::Error)]
+#[error("no HTTP client for the Graph API can be made")]
+pub struct NoClient(#[source] reqwest::Error);
+
+#[derive(Deserialize)]
+struct SendResponse {
+    #[serde(default)]
+    contacts: Vec<SendContact>,
+    messages: Vec<SendMessage>,
+}
+
+#[derive(Deserialize)]
+struct SendContact {
+    wa_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct SendMessage {
+    id: String,
+}
+
+impl GraphClient {
+    /// A client for the Graph API at `url` (such as `https://graph.facebook.com`) in this version (such as `v26.0`).
+    ///
+    /// # Errors
+    /// [`NoClient`].
+    pub fn new(url: &str, version: &str) -> Result<Self, NoClient> {
+        let http = reqwest::Client::builder()
+            .timeout(CALL_TIMEOUT)
+            .connect_timeout(Duration::from_secs(5))
+            .pool_idle_timeout(Duration::from_secs(60))
+            .tcp_nodelay(true)
+            .redirect(reqwest::redirect::Policy::none())
+            // Our own retries know what Meta may have; the client must not repeat a send by itself.
+            .retry(reqwest::retry::never())
+            .user_agent(concat!("thirdtick/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(NoClient)?;
+        Ok(Self { http, base: format!("{}/{version}", url.trim_end_matches('/')) })
+    }
+
+    /// Sends one message from a business number. `body` is Meta's send body.
+    pub async fn send(&self, phone_number_id: &str, token: &AccessToken, body: &Value) -> SendOutcome {
+        let url = format!("{}/{phone_number_id}/messages", self.base);
+        let answer = match self.http.post(url).bearer_auth(token.expose()).json(body).send().await {
+            Ok(answer) => answer,
+            Err(error) if error.is_connect() || error.is_builder() => return SendOutcome::NotSent,
+            Err(_) => return SendOutcome::Lost,
+        };
+        let status = answer.status();
+        let Ok(text) = answer.text().await else {
+            return SendOutcome::Lost;
+        };
+        if status.is_success() {
+            return match serde_json::from_str::<SendResponse>(&text) {
+                Ok(SendResponse { contacts, messages }) => match messages.into_iter().next() {
+                    Some(message) => SendOutcome::Accepted(Accepted {
+                        wamid: message.id,
+                        wa_id: contacts.into_iter().next().and_then(|contact| contact.wa_id),
+                        response: text,
+                    }),
+                    None => SendOutcome::Lost,
+                },
+                Err(_) => SendOutcome::Lost,
+            };
+        }
+        match MetaError::read(&text, status.as_u16()) {
+            Some(error) => SendOutcome::Refused(error),
+            // An error page of something between Meta and us says nothing about the message.
+            None => SendOutcome::Lost,
+        }
+    }
+}

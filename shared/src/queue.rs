@@ -1,0 +1,213 @@
+//! The queues: what travels on each, and how it is put there. Every message is JSON with a `v`ersion and a `kind`.
+
+use std::time::Duration;
+
+use aws_sdk_sqs::error::DisplayErrorContext;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::activity::Click;
+use crate::blob::{BlobError, Bucket, key};
+use crate::campaign::PageNumber;
+use crate::id::{CampaignId, WorkspaceId, ulid_at};
+use crate::time::UnixMillis;
+
+/// Bodies above this go through the bucket. SQS takes 1 MiB a message (AWS, August 2025); what is left covers the
+/// envelope around the body.
+pub const INLINE_LIMIT_BYTES: usize = 900 * 1024;
+
+/// The longest delay that SQS can give a message (AWS: 15 minutes).
+pub const MAX_DELAY: Duration = Duration::from_secs(900);
+
+/// What came in from outside, on the way to `ingest`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Inbound {
+    /// A notification of Meta's whose signature was right, byte for byte.
+    MetaWebhook {
+        /// When we took it in.
+        received_at: UnixMillis,
+        /// The raw body; JSON and so UTF-8.
+        body: String,
+    },
+    /// The same, too large for the queue: the body is the object at `key`.
+    MetaWebhookObject {
+        /// When we took it in.
+        received_at: UnixMillis,
+        /// Where the body lies in the bucket.
+        key: String,
+    },
+    /// A tracked link was followed.
+    Click(Box<Click>),
+}
+
+/// [`Inbound::MetaWebhook`] as it is written, without owning the body.
+#[derive(Serialize)]
+struct InlineWebhook<'a> {
+    kind: &'static str,
+    received_at: UnixMillis,
+    body: &'a str,
+}
+
+/// Work for `dispatch`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum DispatchCommand {
+    /// Look at this campaign: it was started, or one of its pages is done.
+    Advance {
+        /// Whose it is.
+        workspace: WorkspaceId,
+        /// Which.
+        campaign: CampaignId,
+    },
+    /// The same after a pause: the sender has dropped the pages that were out, so they are given out again.
+    Resume {
+        /// Whose it is.
+        workspace: WorkspaceId,
+        /// Which.
+        campaign: CampaignId,
+    },
+}
+
+/// Work for `send`: one page of recipients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum SendCommand {
+    /// Send to every recipient of the page who has not been sent to.
+    Page {
+        /// Whose it is.
+        workspace: WorkspaceId,
+        /// Which campaign.
+        campaign: CampaignId,
+        /// Which page of its audience.
+        page: PageNumber,
+    },
+}
+
+/// One queue.
+#[derive(Clone, Debug)]
+pub struct Queue {
+    client: aws_sdk_sqs::Client,
+    url: String,
+}
+
+/// SQS refused or could not be reached: nothing was queued, retry.
+#[derive(Debug, thiserror::Error)]
+#[error("the message could not be queued: {0}")]
+pub struct QueueUnavailable(String);
+
+/// Why an inbound message is not stored durably: answer with 5xx, so that the sender repeats it.
+#[derive(Debug, thiserror::Error)]
+pub enum NotDurable {
+    /// The queue did not take it.
+    #[error(transparent)]
+    Queue(#[from] QueueUnavailable),
+    /// The bucket did not take a large body.
+    #[error(transparent)]
+    Blob(#[from] BlobError),
+    /// It cannot be written as JSON.
+    #[error("the message cannot be written as JSON")]
+    Json(#[from] serde_json::Error),
+}
+
+impl Queue {
+    /// The queue at this URL.
+    #[must_use]
+    pub fn new(client: aws_sdk_sqs::Client, url: impl Into<String>) -> Self {
+        Self { client, url: url.into() }
+    }
+
+    /// Queues one message; it is durable when this returns.
+    ///
+    /// # Errors
+    /// [`QueueUnavailable`].
+    pub async fn send<T: Serialize + Sync>(&self, message: &T, delay: Duration) -> Result<(), QueueUnavailable> {
+        let body = serde_json::to_string(message).map_err(|error| QueueUnavailable(error.to_string()))?;
+        self.send_text(body, delay).await
+    }
+
+    async fn send_text(&self, body: String, delay: Duration) -> Result<(), QueueUnavailable> {
+        let seconds = delay.min(MAX_DELAY).as_millis().div_ceil(1_000);
+        self.client
+            .send_message()
+            .queue_url(&self.url)
+            .message_body(body)
+            .delay_seconds(i32::try_from(seconds).unwrap_or(0))
+            .send()
+            .await
+            .map(|_| ())
+            .map_err(|error| QueueUnavailable(DisplayErrorContext(&error).to_string()))
+    }
+
+    /// Queues a notification of Meta's; a large body goes to the bucket first and the queue gets its address.
+    ///
+    /// # Errors
+    /// [`NotDurable`]: then nothing may be acknowledged. An object without its queue message is harmless.
+    pub async fn send_webhook(&self, bucket: &Bucket, body: String, now: UnixMillis) -> Result<(), NotDurable> {
+        // The envelope's escaping can double the size, so the limit is checked on what would be sent.
+        let envelope = InlineWebhook { kind: "meta_webhook", received_at: now, body: &body };
+        let message = serde_json::to_string(&envelope)?;
+        if message.len() <= INLINE_LIMIT_BYTES {
+            return Ok(self.send_text(message, Duration::ZERO).await?);
+        }
+        let key = key::overflow(&now.date(), &ulid_at(now).to_string());
+        bucket.put(&key, body, "application/json").await?;
+        Ok(self.send(&Inbound::MetaWebhookObject { received_at: now, key }, Duration::ZERO).await?)
+    }
+
+    /// Makes a message that was received invisible for `delay` from now: it comes back then.
+    ///
+    /// # Errors
+    /// [`QueueUnavailable`]; the message then comes back after the queue's own visibility time-out.
+    pub async fn come_back_after(&self, receipt_handle: &str, delay: Duration) -> Result<(), QueueUnavailable> {
+        let seconds = delay.as_millis().div_ceil(1_000);
+        self.client
+            .change_message_visibility()
+            .queue_url(&self.url)
+            .receipt_handle(receipt_handle)
+            .visibility_timeout(i32::try_from(seconds).unwrap_or(i32::MAX))
+            .send()
+            .await
+            .map(|_| ())
+            .map_err(|error| QueueUnavailable(DisplayErrorContext(&error).to_string()))
+    }
+}
+
+/// Reads a message's body.
+///
+/// # Errors
+/// When it is not a message of this kind: retrying will not help, it belongs to the dead-letter queue.
+pub fn read<T: DeserializeOwned>(body: Option<&str>) -> Result<T, serde_json::Error> {
+    serde_json::from_str(body.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_on_the_queues_keep_their_shape() {
+        let webhook = Inbound::MetaWebhook { received_at: UnixMillis(7), body: "{\"a\":1}".to_owned() };
+        assert_eq!(
+            serde_json::to_string(&webhook).unwrap(),
+            r#"{"kind":"meta_webhook","received_at":7,"body":"{\"a\":1}"}"#
+        );
+        let inline = InlineWebhook { kind: "meta_webhook", received_at: UnixMillis(7), body: "{\"a\":1}" };
+        assert_eq!(serde_json::to_string(&inline).unwrap(), serde_json::to_string(&webhook).unwrap());
+        let page = SendCommand::Page {
+            workspace: WorkspaceId::FIRST,
+            campaign: "cmp_01J00000000000000000000000".parse().unwrap(),
+            page: PageNumber(3),
+        };
+        assert_eq!(
+            serde_json::to_string(&page).unwrap(),
+            r#"{"kind":"page","workspace":"wsp_00000000000000000000000001","campaign":"cmp_01J00000000000000000000000","page":3}"#
+        );
+        assert_eq!(read::<SendCommand>(Some(&serde_json::to_string(&page).unwrap())).unwrap(), page);
+    }
+
+    #[test]
+    fn another_message_is_refused() {
+        assert!(read::<SendCommand>(Some(r#"{"kind":"click"}"#)).is_err());
+        assert!(read::<SendCommand>(None).is_err());
+    }
+}

@@ -1,0 +1,212 @@
+//! DynamoDB: the tables CORE and ROLLUP. The one storage implementation there is; on one machine the same SDK talks to an
+//! embedded engine. Keys are made in [`keys`], one module below for each kind of row.
+
+mod accounts;
+mod activity;
+mod attempts;
+mod campaigns;
+mod expression;
+mod idempotency;
+pub mod keys;
+mod links;
+pub mod rollups;
+pub mod schema;
+mod throttles;
+mod touches;
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::types::AttributeValue;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pub use self::attempts::{Claimed, Learned};
+pub use self::campaigns::{PageState, Transition};
+pub use self::idempotency::Idempotency;
+pub use self::throttles::Reservation;
+pub use self::touches::Touch;
+
+/// A stored item as the SDK gives it.
+pub type Item = HashMap<String, AttributeValue>;
+
+/// The table CORE.
+#[derive(Clone, Debug)]
+pub struct Core {
+    client: aws_sdk_dynamodb::Client,
+    table: String,
+}
+
+/// Why the store could not answer.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// DynamoDB refused or could not be reached. Retrying is safe: every write is conditional or can be repeated.
+    #[error("{operation} failed: {message}")]
+    Unavailable {
+        /// What was tried.
+        operation: &'static str,
+        /// What the SDK says; holds no item.
+        message: String,
+    },
+    /// A stored item has not the shape that this version reads. Retrying does not help.
+    #[error("a stored {what} cannot be read")]
+    Damaged {
+        /// The kind of row.
+        what: &'static str,
+        /// What is wrong.
+        #[source]
+        source: serde_dynamo::Error,
+    },
+}
+
+impl Core {
+    /// The table of this name.
+    #[must_use]
+    pub fn new(client: aws_sdk_dynamodb::Client, table: impl Into<String>) -> Self {
+        Self { client, table: table.into() }
+    }
+
+    /// Reads one item, strongly consistent.
+    async fn get<T: DeserializeOwned>(&self, what: &'static str, key: keys::Key) -> Result<Option<T>, StoreError> {
+        let found = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(key.item()))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|error| unavailable("GetItem", &error))?;
+        found.item.map(|item| read(what, item)).transpose()
+    }
+
+    /// Writes one item if there is none; `false` when there is.
+    async fn put_new<T: Serialize + Sync>(
+        &self,
+        what: &'static str,
+        key: keys::Key,
+        row: &T,
+        more: Item,
+    ) -> Result<bool, StoreError> {
+        let mut item = write(what, key, row)?;
+        item.extend(more);
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(item))
+            .condition_expression("attribute_not_exists(pk)")
+            .send()
+            .await;
+        match put {
+            Ok(_) => Ok(true),
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
+                Ok(false)
+            }
+            Err(error) => Err(unavailable("PutItem", &error)),
+        }
+    }
+
+    /// All items of a partition whose sort key starts with `prefix`, after `after` if given, at most `limit`.
+    async fn query(
+        &self,
+        pk: &str,
+        prefix: &str,
+        after: Option<&str>,
+        limit: Option<usize>,
+        forward: bool,
+    ) -> Result<Vec<Item>, StoreError> {
+        let mut items = Vec::new();
+        let mut start = after.map(|sk| keys::Key::new(pk, sk).item());
+        loop {
+            let page = self
+                .client
+                .query()
+                .table_name(&self.table)
+                .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
+                .expression_attribute_values(":pk", text(pk))
+                .expression_attribute_values(":prefix", text(prefix))
+                .scan_index_forward(forward)
+                .consistent_read(true)
+                .set_exclusive_start_key(start.take())
+                .set_limit(limit.map(|limit| i32::try_from(limit - items.len()).unwrap_or(i32::MAX)))
+                .send()
+                .await
+                .map_err(|error| unavailable("Query", &error))?;
+            items.extend(page.items.unwrap_or_default());
+            start = page.last_evaluated_key;
+            if start.is_none() || limit.is_some_and(|limit| items.len() >= limit) {
+                return Ok(items);
+            }
+        }
+    }
+
+    /// Reads many items by key, eventually consistent; what is not there is left out.
+    async fn batch_get(&self, keys: Vec<keys::Key>) -> Result<Vec<Item>, StoreError> {
+        let mut items = Vec::new();
+        for hundred in keys.chunks(100) {
+            let mut wanted = Some(hundred.iter().cloned().map(keys::Key::item).collect::<Vec<_>>());
+            let mut pause = std::time::Duration::from_millis(20);
+            while let Some(now) = wanted.take().filter(|keys| !keys.is_empty()) {
+                let request = aws_sdk_dynamodb::types::KeysAndAttributes::builder()
+                    .set_keys(Some(now))
+                    .build()
+                    .map_err(|error| StoreError::Unavailable { operation: "BatchGetItem", message: error.to_string() })?;
+                let mut found = self
+                    .client
+                    .batch_get_item()
+                    .request_items(&self.table, request)
+                    .send()
+                    .await
+                    .map_err(|error| unavailable("BatchGetItem", &error))?;
+                if let Some(responses) = found.responses.as_mut() {
+                    items.append(responses.entry(self.table.clone()).or_default());
+                }
+                wanted = found.unprocessed_keys.and_then(|mut rest| rest.remove(&self.table)).map(|rest| rest.keys);
+                if wanted.as_ref().is_some_and(|rest| !rest.is_empty()) {
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(std::time::Duration::from_secs(1));
+                }
+            }
+        }
+        Ok(items)
+    }
+}
+
+/// A row as a stored item.
+fn write<T: Serialize>(what: &'static str, key: keys::Key, row: &T) -> Result<Item, StoreError> {
+    let mut item: Item = serde_dynamo::to_item(row).map_err(|source| StoreError::Damaged { what, source })?;
+    item.extend(key.item());
+    Ok(item)
+}
+
+/// A stored item as a row.
+fn read<T: DeserializeOwned>(what: &'static str, item: Item) -> Result<T, StoreError> {
+    serde_dynamo::from_item(item).map_err(|source| StoreError::Damaged { what, source })
+}
+
+/// A value as an attribute.
+fn attribute<T: Serialize>(what: &'static str, value: &T) -> Result<AttributeValue, StoreError> {
+    serde_dynamo::to_attribute_value(value).map_err(|source| StoreError::Damaged { what, source })
+}
+
+fn text(value: &str) -> AttributeValue {
+    AttributeValue::S(value.to_owned())
+}
+
+fn number(value: i64) -> AttributeValue {
+    AttributeValue::N(value.to_string())
+}
+
+fn unavailable<E, R>(operation: &'static str, error: &SdkError<E, R>) -> StoreError
+where
+    E: std::error::Error + ProvideErrorMetadata + 'static,
+    R: std::fmt::Debug,
+{
+    // The context of a service error may repeat the request's values, so of those only code and message are kept.
+    let message = match error.as_service_error() {
+        Some(service) => format!("{}: {}", service.code().unwrap_or("unknown"), service.message().unwrap_or("")),
+        None => DisplayErrorContext(error).to_string(),
+    };
+    StoreError::Unavailable { operation, message }
+}

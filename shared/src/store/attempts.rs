@@ -1,0 +1,283 @@
+//! Rows of attempts. Each write is conditional on what it relies on, so a repeat changes nothing and a stale worker
+//! cannot undo what another has learned.
+
+use std::collections::HashMap;
+
+use futures::{StreamExt, TryStreamExt};
+
+use super::expression::{Update, Updated};
+use super::{Core, Item, StoreError, attribute, keys, number, read, text};
+use crate::attempt::claim::{Claim, Release};
+use crate::attempt::{Attempt, AttemptKey, Evidence, Flag, Moment, Money, Seq, Shard};
+use crate::id::{CampaignId, WorkspaceId};
+use crate::meta::client::Accepted;
+
+/// Whether a claim was won.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claimed {
+    /// The caller may call Meta while the claim holds.
+    Won,
+    /// Another worker was faster, or something was learned in between.
+    Lost,
+}
+
+/// What taking evidence in has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Learned {
+    /// At least one flag or time is new.
+    News,
+    /// All of it was known.
+    Nothing,
+    /// There is no such attempt.
+    NoSuchAttempt,
+}
+
+/// How many writers may come in between before a write gives up and is retried as a whole.
+const CONTENDERS: usize = 16;
+
+/// Flags that prove that Meta has the message.
+const PROOFS_OF_ACCEPTANCE: [Flag; 6] =
+    [Flag::Accepted, Flag::Sent, Flag::Delivered, Flag::Read, Flag::Clicked, Flag::Replied];
+
+impl Core {
+    /// The attempts of these recipients that exist; eventually consistent, for the claim decides.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn attempts(&self, wanted: &[AttemptKey]) -> Result<HashMap<Seq, Attempt>, StoreError> {
+        let items = self.batch_get(wanted.iter().map(keys::attempt).collect()).await?;
+        items
+            .into_iter()
+            .map(|item| {
+                let seq = sort_key(&item).and_then(|sk| sk.parse().ok()).map_or(Seq(u32::MAX), Seq);
+                Ok((seq, read("attempt", item)?))
+            })
+            .collect()
+    }
+
+    /// One attempt.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn attempt(&self, key: &AttemptKey) -> Result<Option<Attempt>, StoreError> {
+        self.get("attempt", keys::attempt(key)).await
+    }
+
+    /// Attempts of one shard in order of `seq`, after `after` if given.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn attempts_of_shard(
+        &self,
+        workspace: WorkspaceId,
+        campaign: CampaignId,
+        shard: Shard,
+        after: Option<Seq>,
+        limit: Option<usize>,
+    ) -> Result<Vec<(Seq, Attempt)>, StoreError> {
+        let pk = keys::attempts_pk(workspace, campaign, shard);
+        let after = after.map(|seq| format!("{:08}", seq.0));
+        let items = self.query(&pk, "", after.as_deref(), limit, true).await?;
+        items
+            .into_iter()
+            .map(|item| {
+                let seq = sort_key(&item).and_then(|sk| sk.parse().ok()).map_or(Seq(u32::MAX), Seq);
+                Ok((seq, read("attempt", item)?))
+            })
+            .collect()
+    }
+
+    /// All attempts of a campaign, in no order.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn attempts_of_campaign(
+        &self,
+        workspace: WorkspaceId,
+        campaign: CampaignId,
+        shards: u8,
+    ) -> Result<Vec<(Seq, Attempt)>, StoreError> {
+        let shards = futures::stream::iter((0..shards).map(Shard));
+        let found: Vec<Vec<_>> = shards
+            .map(|shard| self.attempts_of_shard(workspace, campaign, shard, None, None))
+            .buffer_unordered(8)
+            .try_collect()
+            .await?;
+        Ok(found.into_iter().flatten().collect())
+    }
+
+    /// Claims the right to send: the row is born with the first claim; a later one follows a release.
+    ///
+    /// # Errors
+    /// [`StoreError`]; then nobody knows whether the claim was written, and it must be treated as lost.
+    pub async fn claim(&self, key: &AttemptKey, attempt: &Attempt, claim: &Claim) -> Result<Claimed, StoreError> {
+        if attempt.number <= 1 {
+            let row = Attempt { claim: Some(claim.clone()), ..attempt.clone() };
+            let new = self.put_new("attempt", keys::attempt(key), &row, Item::new()).await?;
+            return Ok(if new { Claimed::Won } else { Claimed::Lost });
+        }
+        let mut update = Update::default();
+        update.set("claim", attribute("claim", claim)?);
+        update.set("number", number(i64::from(attempt.number)));
+        update.remove("released");
+        update.only_if_equal("number", number(i64::from(attempt.number) - 1));
+        update.only_if_present("released");
+        update.only_if_absent("claim");
+        for proof in PROOFS_OF_ACCEPTANCE {
+            update.only_if_absent(proof.name());
+        }
+        Ok(match self.update(keys::attempt(key), update).await? {
+            Updated::Done(_) => Claimed::Won,
+            Updated::Refused(_) => Claimed::Lost,
+        })
+    }
+
+    /// Records Meta's answer. A repeat changes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError`]; then the attempt stays claimed, becomes unknown, and a status resolves it.
+    pub async fn record_accepted(
+        &self,
+        key: &AttemptKey,
+        accepted: &Accepted,
+        moment: Moment,
+    ) -> Result<(), StoreError> {
+        let mut update = Update::default();
+        update.set(Flag::Accepted.name(), attribute("moment", &moment)?);
+        update.set("wamid", text(&accepted.wamid));
+        update.set("response", text(&accepted.response));
+        update.only_if_present("pk");
+        update.only_if_absent(Flag::Accepted.name());
+        self.update(keys::attempt(key), update).await.map(|_| ())
+    }
+
+    /// Gives a claim back: Meta certainly does not have the message.
+    ///
+    /// # Errors
+    /// [`StoreError`]; then the claim runs out and the attempt becomes unknown: a recipient may be lost, none is doubled.
+    pub async fn release(&self, key: &AttemptKey, tried: u16, release: &Release) -> Result<(), StoreError> {
+        let mut update = Update::default();
+        update.set("released", attribute("release", release)?);
+        update.remove("claim");
+        update.only_if_equal("number", number(i64::from(tried)));
+        update.only_if_present("claim");
+        self.update(keys::attempt(key), update).await.map(|_| ())
+    }
+
+    /// Marks an attempt as unknown whose answer was lost or whose claim ran out before `moment`.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn mark_unknown(&self, key: &AttemptKey, tried: u16, moment: Moment) -> Result<(), StoreError> {
+        let mut update = Update::default();
+        update.set("unknown", attribute("moment", &moment)?);
+        update.only_if_equal("number", number(i64::from(tried)));
+        update.only_if_present("claim");
+        update.only_if_absent("unknown");
+        update.only_if_absent(Flag::Accepted.name());
+        self.update(keys::attempt(key), update).await.map(|_| ())
+    }
+
+    /// Keeps what the deal was worth; the first word counts.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn record_value(&self, key: &AttemptKey, value: &Money) -> Result<(), StoreError> {
+        let mut update = Update::default();
+        update.set("closed_value", attribute("value", value)?);
+        update.only_if_present("pk");
+        update.only_if_absent("closed_value");
+        self.update(keys::attempt(key), update).await.map(|_| ())
+    }
+
+    /// Takes evidence in: one conditional write, a second one only when part of it was known.
+    ///
+    /// `wamid` fills in the message id if the answer to the send was lost.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn learn(
+        &self,
+        key: &AttemptKey,
+        evidence: &[Evidence],
+        wamid: Option<&str>,
+    ) -> Result<Learned, StoreError> {
+        let mut news: Vec<Evidence> = earliest(evidence);
+        // Each refusal shows at least one piece that is known, unless another writer came in between.
+        for _ in 0..news.len() + CONTENDERS {
+            if news.is_empty() {
+                return Ok(Learned::Nothing);
+            }
+            match self.update(keys::attempt(key), learning(&news, wamid)?).await? {
+                Updated::Done(_) => return Ok(Learned::News),
+                Updated::Refused(item) if item.is_empty() => return Ok(Learned::NoSuchAttempt),
+                Updated::Refused(item) => {
+                    let known: Attempt = read("attempt", item)?;
+                    news.retain(|evidence| known.is_news(evidence));
+                }
+            }
+        }
+        Err(StoreError::Unavailable { operation: "UpdateItem", message: "too many writers on one attempt".to_owned() })
+    }
+}
+
+/// Of several reports of the same flag only the earliest matters.
+fn earliest(evidence: &[Evidence]) -> Vec<Evidence> {
+    let mut kept: Vec<Evidence> = Vec::new();
+    for candidate in evidence {
+        let same = kept.iter_mut().find(|kept| match (&**kept, candidate) {
+            (Evidence::Flag(a, _), Evidence::Flag(b, _)) => a == b,
+            (Evidence::Failed(_), Evidence::Failed(_)) => true,
+            _ => false,
+        });
+        match same {
+            None => kept.push(candidate.clone()),
+            Some(kept) => {
+                let earlier = match (&*kept, candidate) {
+                    (Evidence::Flag(_, a), Evidence::Flag(_, b)) => b.at < a.at,
+                    (Evidence::Failed(a), Evidence::Failed(b)) => b.comes_before(a),
+                    _ => false,
+                };
+                if earlier {
+                    *kept = candidate.clone();
+                }
+            }
+        }
+    }
+    kept
+}
+
+/// The update that turns all of `news` on, on condition that all of it is news: the table's form of
+/// [`Attempt::is_news`] and [`Attempt::learn`].
+fn learning(news: &[Evidence], wamid: Option<&str>) -> Result<Update, StoreError> {
+    let mut update = Update::default();
+    update.only_if_present("pk");
+    for evidence in news {
+        match evidence {
+            Evidence::Flag(flag, moment) => {
+                update.set(flag.name(), attribute("moment", moment)?);
+                let known = update.name(flag.name());
+                let known_at = update.name(&format!("{}|at", flag.name()));
+                let at = update.value(number(moment.at.0));
+                update.only_if(format!("attribute_not_exists({known}) OR {known_at} > {at}"));
+            }
+            Evidence::Failed(failure) => {
+                update.set("failed", attribute("failure", failure)?);
+                let known = update.name("failed");
+                let (known_at, known_code) = (update.name("failed|at"), update.name("failed|code"));
+                let (at, code) = (update.value(number(failure.at.0)), update.value(number(failure.code)));
+                update.only_if(format!(
+                    "attribute_not_exists({known}) OR {known_at} > {at} OR ({known_at} = {at} AND {known_code} > {code})"
+                ));
+            }
+        }
+    }
+    if let Some(wamid) = wamid {
+        update.set_if_absent("wamid", text(wamid));
+    }
+    Ok(update)
+}
+
+fn sort_key(item: &Item) -> Option<&String> {
+    item.get("sk").and_then(|sk| sk.as_s().ok())
+}

@@ -1,0 +1,215 @@
+//! The keys of both tables. Every key of CORE starts with its workspace, so no query can cross one, but for what somebody
+//! outside asks for who cannot know the workspace: a link by its number, an account by Meta's number id, and the list of
+//! campaigns that the watchdog looks after.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use super::Item;
+use crate::activity;
+use crate::attempt::{AttemptKey, Seq, Shard};
+use crate::campaign::PageNumber;
+use crate::id::{AccountId, CampaignId, EventId, WorkspaceId};
+use crate::link::code::LinkId;
+use crate::time::UnixMillis;
+
+/// Partition and sort key of one item.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// Partition key.
+    pub pk: String,
+    /// Sort key.
+    pub sk: String,
+}
+
+impl Key {
+    /// From its two parts.
+    #[must_use]
+    pub fn new(pk: impl Into<String>, sk: impl Into<String>) -> Self {
+        Self { pk: pk.into(), sk: sk.into() }
+    }
+
+    /// As the SDK wants a key.
+    #[must_use]
+    pub fn item(self) -> Item {
+        Item::from([("pk".to_owned(), AttributeValue::S(self.pk)), ("sk".to_owned(), AttributeValue::S(self.sk))])
+    }
+}
+
+/// A campaign's definition and cursor.
+#[must_use]
+pub fn campaign(workspace: WorkspaceId, campaign: CampaignId) -> Key {
+    Key::new(campaign_pk(workspace, campaign), "CAMPAIGN")
+}
+
+/// Partition of a campaign and its pages.
+#[must_use]
+pub fn campaign_pk(workspace: WorkspaceId, campaign: CampaignId) -> String {
+    format!("WS#{workspace}#CAMPAIGN#{campaign}")
+}
+
+/// What a page's sort key starts with.
+pub const PAGE_PREFIX: &str = "PAGE#";
+
+/// A page of a campaign's audience.
+#[must_use]
+pub fn page(workspace: WorkspaceId, campaign: CampaignId, page: PageNumber) -> Key {
+    Key::new(campaign_pk(workspace, campaign), format!("{PAGE_PREFIX}{page}"))
+}
+
+/// Partition of a shard of a campaign's attempts.
+#[must_use]
+pub fn attempts_pk(workspace: WorkspaceId, campaign: CampaignId, shard: Shard) -> String {
+    format!("WS#{workspace}#ATTEMPTS#{campaign}#{:02}", shard.0)
+}
+
+/// An attempt.
+#[must_use]
+pub fn attempt(key: &AttemptKey) -> Key {
+    Key::new(attempts_pk(key.workspace, key.campaign, key.shard), format!("{:08}", key.seq.0))
+}
+
+/// Reads an attempt's key back; `None` for any other row.
+#[must_use]
+pub fn read_attempt(pk: &str, sk: &str) -> Option<AttemptKey> {
+    let mut parts = pk.split('#');
+    let (workspace, campaign, shard) = match (parts.next()?, parts.next()?, parts.next()?, parts.next()?, parts.next()?) {
+        ("WS", workspace, "ATTEMPTS", campaign, shard) => (workspace, campaign, shard),
+        _ => return None,
+    };
+    Some(AttemptKey {
+        workspace: workspace.parse().ok()?,
+        campaign: campaign.parse().ok()?,
+        shard: Shard(shard.parse().ok()?),
+        seq: Seq(sk.parse().ok()?),
+    })
+}
+
+/// An event of the feed. `account` is `None` for what names no account of ours.
+#[must_use]
+pub fn event(workspace: Option<WorkspaceId>, account: Option<AccountId>, id: EventId, at: UnixMillis) -> Key {
+    let workspace = workspace.map_or_else(|| UNROUTED.to_owned(), |id| id.to_string());
+    let account = account.map_or_else(|| UNROUTED.to_owned(), |id| id.to_string());
+    let shard = activity::shard_of(id).0;
+    Key::new(format!("WS#{workspace}#ACTIVITY#{account}#{}#{shard:02}", at.date()), format!("{:015}#{id}", at.0))
+}
+
+/// Stands for the workspace or account of what names none of ours.
+pub const UNROUTED: &str = "UNROUTED";
+
+/// Where an event lies, read back from its partition key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventPartition {
+    /// Whose it is.
+    pub workspace: WorkspaceId,
+    /// The day, `2026-11-21`.
+    pub date: String,
+    /// The partition within the day.
+    pub shard: Shard,
+}
+
+/// Reads an event's partition back; `None` for any other row and for what names no workspace.
+#[must_use]
+pub fn read_event_partition(pk: &str) -> Option<EventPartition> {
+    let parts: Vec<&str> = pk.split('#').collect();
+    match parts[..] {
+        ["WS", workspace, "ACTIVITY", _, date, shard] => Some(EventPartition {
+            workspace: workspace.parse().ok()?,
+            date: date.to_owned(),
+            shard: Shard(shard.parse().ok()?),
+        }),
+        _ => None,
+    }
+}
+
+/// Partition of what was sent to a number and which campaigns it belongs to.
+#[must_use]
+pub fn phone_alias_pk(workspace: WorkspaceId, digits: &str) -> String {
+    format!("WS#{workspace}#ALIAS#PHONE#{digits}")
+}
+
+/// What a touch's sort key starts with.
+pub const TOUCH_PREFIX: &str = "TOUCH#";
+
+/// A campaign's message to a number.
+#[must_use]
+pub fn touch(workspace: WorkspaceId, digits: &str, campaign: CampaignId) -> Key {
+    Key::new(phone_alias_pk(workspace, digits), format!("{TOUCH_PREFIX}{campaign}"))
+}
+
+/// An account.
+#[must_use]
+pub fn account(workspace: WorkspaceId, account: AccountId) -> Key {
+    Key::new(format!("WS#{workspace}#ACCOUNT#{account}"), "ACCOUNT")
+}
+
+/// An account's rate.
+#[must_use]
+pub fn throttle(workspace: WorkspaceId, account: AccountId) -> Key {
+    Key::new(format!("WS#{workspace}#ACCOUNT#{account}"), "THROTTLE")
+}
+
+/// Which account Meta's number id belongs to.
+#[must_use]
+pub fn number_route(phone_number_id: &str) -> Key {
+    Key::new(format!("ROUTE#PHONE_NUMBER#{phone_number_id}"), "ROUTE")
+}
+
+/// A tracked link.
+#[must_use]
+pub fn link(link: LinkId) -> Key {
+    Key::new(format!("LINK#{}", link.get()), "LINK")
+}
+
+/// The campaigns that the watchdog looks after.
+pub const DUE_PK: &str = "DUE";
+
+/// A campaign in the watchdog's list.
+#[must_use]
+pub fn due(campaign: CampaignId) -> Key {
+    Key::new(DUE_PK, format!("CAMPAIGN#{campaign}"))
+}
+
+/// A request that may be repeated.
+#[must_use]
+pub fn idempotency(workspace: WorkspaceId, key_hash: &str) -> Key {
+    Key::new(format!("WS#{workspace}#IDEMPOTENCY#{key_hash}"), "IDEMPOTENCY")
+}
+
+/// A workspace's campaigns in the index of lists.
+#[must_use]
+pub fn campaign_list(workspace: WorkspaceId) -> String {
+    format!("WS#{workspace}#CAMPAIGNS")
+}
+
+/// A workspace's accounts in the index of lists.
+#[must_use]
+pub fn account_list(workspace: WorkspaceId) -> String {
+    format!("WS#{workspace}#ACCOUNTS")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_of_attempts_and_events_are_read_back() {
+        let key = AttemptKey {
+            workspace: WorkspaceId::FIRST,
+            campaign: "cmp_01J00000000000000000000000".parse().unwrap(),
+            shard: Shard(7),
+            seq: Seq(123),
+        };
+        let Key { pk, sk } = attempt(&key);
+        assert_eq!(pk, "WS#wsp_00000000000000000000000001#ATTEMPTS#cmp_01J00000000000000000000000#07");
+        assert_eq!(sk, "00000123");
+        assert_eq!(read_attempt(&pk, &sk), Some(key));
+        assert_eq!(read_event_partition(&pk), None);
+
+        let id = activity::id_of(UnixMillis(1_790_000_000_000), &["x"]);
+        let Key { pk, sk } = event(Some(WorkspaceId::FIRST), None, id, UnixMillis(1_790_000_000_000));
+        let partition = read_event_partition(&pk).unwrap();
+        assert_eq!((partition.date.as_str(), partition.shard), ("2026-09-21", activity::shard_of(id)));
+        assert!(sk.starts_with("001790000000000#evt_"));
+        assert_eq!(read_attempt(&pk, &sk), None);
+    }
+}

@@ -1,0 +1,102 @@
+//! The table ROLLUP: counter items, each with the sequence number up to which it has taken its source in.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use super::expression::{Update, Updated};
+use super::{Item, StoreError, keys::Key, number, text, unavailable};
+use crate::rollup::{Counts, CounterUpdate, SequenceNumber};
+
+/// Attribute that holds the last applied sequence number.
+const APPLIED: &str = "applied";
+
+/// The table ROLLUP.
+#[derive(Clone, Debug)]
+pub struct Rollups {
+    client: aws_sdk_dynamodb::Client,
+    table: String,
+}
+
+/// A counter item as stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CounterItem {
+    /// Its sort key: view and source.
+    pub sk: String,
+    /// Its counts.
+    pub counts: Counts,
+}
+
+impl Rollups {
+    /// The table of this name.
+    #[must_use]
+    pub fn new(client: aws_sdk_dynamodb::Client, table: impl Into<String>) -> Self {
+        Self { client, table: table.into() }
+    }
+
+    /// Applies an update exactly once: what the item has taken in before is dropped from it.
+    ///
+    /// # Errors
+    /// [`StoreError`]; the update was then applied whole or not at all, and applying it again is safe.
+    pub async fn apply(&self, update: CounterUpdate) -> Result<(), StoreError> {
+        let mut update = update;
+        loop {
+            let mut write = Update::default();
+            for (name, n) in update.sum() {
+                write.add(&name, number(n));
+            }
+            write.set(APPLIED, text(update.last().as_str()));
+            let (applied, first) = (write.name(APPLIED), write.value(text(update.first().as_str())));
+            write.only_if(format!("attribute_not_exists({applied}) OR {applied} < {first}"));
+            let key = Key::new(update.key.pk.clone(), update.key.sk.clone());
+            let Updated::Refused(item) = write.write(&self.client, &self.table, key).await? else {
+                return Ok(());
+            };
+            let Some(applied) = item.get(APPLIED).and_then(|value| value.as_s().ok()) else {
+                return Ok(());
+            };
+            match update.after(&SequenceNumber::new(applied)) {
+                Some(rest) => update = rest,
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// The counter items of a partition whose view starts with `prefix`.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn items(&self, pk: &str, prefix: &str) -> Result<Vec<CounterItem>, StoreError> {
+        let mut found = Vec::new();
+        let mut start = None;
+        loop {
+            let page = self
+                .client
+                .query()
+                .table_name(&self.table)
+                .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
+                .expression_attribute_values(":pk", text(pk))
+                .expression_attribute_values(":prefix", text(prefix))
+                .consistent_read(true)
+                .set_exclusive_start_key(start.take())
+                .send()
+                .await
+                .map_err(|error| unavailable("Query", &error))?;
+            found.extend(page.items.unwrap_or_default().into_iter().map(counter_item));
+            start = page.last_evaluated_key;
+            if start.is_none() {
+                return Ok(found);
+            }
+        }
+    }
+}
+
+fn counter_item(item: Item) -> CounterItem {
+    let sk = item.get("sk").and_then(|sk| sk.as_s().ok()).cloned().unwrap_or_default();
+    let counts = item
+        .into_iter()
+        .filter_map(|(name, value)| match value {
+            AttributeValue::N(n) => Some((name, n.parse().ok()?)),
+            _ => None,
+        })
+        .collect();
+    CounterItem { sk, counts }
+}

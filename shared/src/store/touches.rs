@@ -1,0 +1,98 @@
+//! Touches: which campaigns have written to a number, so that a reply finds its message. One write a message.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Core, StoreError, keys, read, unavailable, write};
+use crate::attempt::{AttemptKey, Seq, Shard};
+use crate::campaign::Campaign;
+use crate::id::{AccountId, CampaignId, WorkspaceId};
+use crate::phone::{PhoneNumber, wa_id_variants};
+use crate::time::UnixMillis;
+
+/// A campaign's message to a number.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Touch {
+    /// Version of the stored shape.
+    pub v: u8,
+    /// The campaign.
+    pub campaign: CampaignId,
+    /// The account it was sent from.
+    pub account: AccountId,
+    /// The attempt's partition.
+    pub shard: Shard,
+    /// The recipient's position.
+    pub seq: Seq,
+    /// When the message was to leave.
+    pub at: UnixMillis,
+}
+
+impl Touch {
+    /// The attempt it tells of.
+    #[must_use]
+    pub const fn attempt(&self, workspace: WorkspaceId) -> AttemptKey {
+        AttemptKey { workspace, campaign: self.campaign, shard: self.shard, seq: self.seq }
+    }
+}
+
+impl Core {
+    /// Notes that a message is about to go to this number. A repeat writes the same.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn touch(&self, workspace: WorkspaceId, digits: &str, touch: &Touch) -> Result<(), StoreError> {
+        let item = write("touch", keys::touch(workspace, digits, touch.campaign), touch)?;
+        self.client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(item))
+            .send()
+            .await
+            .map(|_| ())
+            .map_err(|error| unavailable("PutItem", &error))
+    }
+
+    /// The latest campaigns that wrote to this number, at most `limit`, newest campaign first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn touches(
+        &self,
+        workspace: WorkspaceId,
+        digits: &str,
+        limit: usize,
+    ) -> Result<Vec<Touch>, StoreError> {
+        let pk = keys::phone_alias_pk(workspace, digits);
+        let items = self.query(&pk, keys::TOUCH_PREFIX, None, Some(limit), false).await?;
+        items.into_iter().map(|item| read("touch", item)).collect()
+    }
+
+    /// The message of one campaign to this number.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn touch_of(
+        &self,
+        workspace: WorkspaceId,
+        digits: &str,
+        campaign: CampaignId,
+    ) -> Result<Option<Touch>, StoreError> {
+        self.get("touch", keys::touch(workspace, digits, campaign)).await
+    }
+
+    /// Where the attempt of a recipient lies who is named by their number, in any form people write it; `None` when the
+    /// campaign has not written to it.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn recipient_key(&self, campaign: &Campaign, phone: &str) -> Result<Option<AttemptKey>, StoreError> {
+        let Ok(phone) = phone.parse::<PhoneNumber>() else {
+            return Ok(None);
+        };
+        for digits in wa_id_variants(phone.digits()) {
+            if let Some(touch) = self.touch_of(campaign.workspace, &digits, campaign.id).await? {
+                return Ok(Some(touch.attempt(campaign.workspace)));
+            }
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,221 @@
+//! The book of accepted messages: who got what, in which order, and what has become of it.
+//! It is the state behind the ledger and the message history; it does no input or output.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::Config;
+use crate::graph::request::Outgoing;
+use crate::identity::{self, Address, Author};
+use crate::ledger::{Ledger, LedgerMessage, LedgerRecipient, StatusSeen, WebhookCounts};
+use crate::limits::{Exceeded, Limits};
+use crate::number::NumberProfile;
+use crate::person::Person;
+use crate::plan::{self, Circumstances, EventKind, Plan};
+use crate::world::EventKey;
+
+/// An accepted message, as it is journalled.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct MessageRecord {
+    /// Place among all accepted messages, from 0.
+    pub(crate) number: usize,
+    pub(crate) wamid: String,
+    pub(crate) phone_number_id: String,
+    pub(crate) address: Address,
+    /// The recipient as the request wrote it.
+    pub(crate) input: String,
+    /// Place of the person among all people, from 0.
+    pub(crate) rank: u64,
+    pub(crate) callback_data: Option<String>,
+    pub(crate) message_type: String,
+    /// Pricing category.
+    pub(crate) category: String,
+    pub(crate) links: Vec<String>,
+    pub(crate) accepted_ms: u64,
+    pub(crate) plan: Plan,
+}
+
+#[derive(Debug)]
+struct Message {
+    record: Arc<MessageRecord>,
+    statuses: Vec<(usize, StatusSeen)>,
+    click_answers: Vec<u16>,
+}
+
+#[derive(Debug)]
+struct Acquaintance {
+    rank: u64,
+    messages: Vec<usize>,
+}
+
+/// All accepted messages and the limits they count against.
+#[derive(Debug, Default)]
+pub(crate) struct Book {
+    messages: Vec<Message>,
+    by_wamid: HashMap<String, usize>,
+    people: HashMap<String, Acquaintance>,
+    accepted_per_second: BTreeMap<String, BTreeMap<u64, u64>>,
+    refused: BTreeMap<i64, u64>,
+    pub(crate) webhooks: WebhookCounts,
+    limits: Limits,
+}
+
+impl Book {
+    /// Counts a message against the limits and plans its life. It is not in the book before [`Book::enter`].
+    pub(crate) fn draft(
+        &mut self,
+        config: &Config,
+        number: &NumberProfile,
+        outgoing: Outgoing,
+        now_ms: u64,
+    ) -> Result<MessageRecord, Exceeded> {
+        let per_second = number.messages_per_second.unwrap_or(config.messages_per_second);
+        let key = outgoing.address.as_str();
+        self.limits.admit(&number.phone_number_id, key, per_second, now_ms)?;
+        let (rank, ordinal) = match self.people.get(key) {
+            Some(known) => (known.rank, known.messages.len() as u64),
+            None => (self.people.len() as u64, 0),
+        };
+        let language = Person::at(config.seed, &outgoing.address, &config.origins)
+            .map_or(identity::Language::English, |person| person.language);
+        let of = Circumstances {
+            address: &outgoing.address,
+            language,
+            rank,
+            ordinal,
+            accepted_ms: now_ms,
+            links: outgoing.links.len(),
+        };
+        let plan = plan::plan(config, of);
+        // The time is part of the id: a simulator restarted without a journal must not hand out the same ids again.
+        let digest = identity::digest(config.seed, &["wamid", key, &ordinal.to_string(), &now_ms.to_string()]);
+        Ok(MessageRecord {
+            number: self.messages.len(),
+            wamid: identity::wamid(&outgoing.address, Author::Business, &digest),
+            phone_number_id: number.phone_number_id.clone(),
+            address: outgoing.address,
+            input: outgoing.input,
+            rank,
+            callback_data: outgoing.callback_data,
+            message_type: outgoing.message_type,
+            category: outgoing.category,
+            links: outgoing.links,
+            accepted_ms: now_ms,
+            plan,
+        })
+    }
+
+    /// Enters an accepted message.
+    pub(crate) fn enter(&mut self, record: MessageRecord) -> Arc<MessageRecord> {
+        let record = Arc::new(record);
+        let number = self.messages.len();
+        self.by_wamid.insert(record.wamid.clone(), number);
+        let person = self
+            .people
+            .entry(record.address.as_str().to_owned())
+            .or_insert_with(|| Acquaintance { rank: record.rank, messages: Vec::new() });
+        person.messages.push(number);
+        let seconds = self.accepted_per_second.entry(record.phone_number_id.clone()).or_default();
+        *seconds.entry(record.accepted_ms / 1_000).or_default() += 1;
+        self.messages.push(Message { record: Arc::clone(&record), statuses: Vec::new(), click_answers: Vec::new() });
+        record
+    }
+
+    /// Enters a message of an earlier run, together with what it means for the limits.
+    pub(crate) fn restore(&mut self, record: MessageRecord) {
+        self.limits.restore(&record.phone_number_id, record.address.as_str(), record.accepted_ms);
+        self.enter(record);
+    }
+
+    pub(crate) fn message(&self, number: usize) -> Option<Arc<MessageRecord>> {
+        self.messages.get(number).map(|message| Arc::clone(&message.record))
+    }
+
+    pub(crate) fn by_wamid(&self, wamid: &str) -> Option<usize> {
+        self.by_wamid.get(wamid).copied()
+    }
+
+    pub(crate) fn records(&self) -> impl Iterator<Item = &Arc<MessageRecord>> {
+        self.messages.iter().map(|message| &message.record)
+    }
+
+    pub(crate) fn refuse(&mut self, code: i64) {
+        *self.refused.entry(code).or_default() += 1;
+    }
+
+    /// Notes that a status has happened; a second time changes nothing.
+    pub(crate) fn happened(&mut self, key: EventKey) {
+        let Some(message) = self.messages.get_mut(key.message) else { return };
+        let Some(event) = message.record.plan.events.get(key.event) else { return };
+        let status = match event.kind {
+            EventKind::Sent => "sent",
+            EventKind::Delivered => "delivered",
+            EventKind::Read => "read",
+            EventKind::Failed { .. } => "failed",
+            EventKind::Preview { .. } | EventKind::Click { .. } | EventKind::Reply { .. } => return,
+        };
+        if message.statuses.iter().all(|(event, _)| *event != key.event) {
+            let seen = StatusSeen { status: status.to_owned(), timestamp: event.at_ms / 1_000, acknowledged: false };
+            message.statuses.push((key.event, seen));
+        }
+    }
+
+    /// Notes that the webhook has taken a status.
+    pub(crate) fn acknowledged(&mut self, key: EventKey) {
+        let Some(message) = self.messages.get_mut(key.message) else { return };
+        for (_, seen) in message.statuses.iter_mut().filter(|(event, _)| *event == key.event) {
+            seen.acknowledged = true;
+        }
+    }
+
+    pub(crate) fn visited(&mut self, key: EventKey, http_status: u16) {
+        if let Some(message) = self.messages.get_mut(key.message) {
+            message.click_answers.push(http_status);
+        }
+    }
+
+    /// What has happened to a message so far.
+    pub(crate) fn history(&self, number: usize) -> Vec<StatusSeen> {
+        let statuses = self.messages.get(number).map(|message| message.statuses.iter());
+        statuses.into_iter().flatten().map(|(_, seen)| seen.clone()).collect()
+    }
+
+    /// Numbers that have sent something.
+    pub(crate) fn active_numbers(&self) -> Vec<String> {
+        self.accepted_per_second.keys().cloned().collect()
+    }
+
+    pub(crate) fn ledger(&self) -> Ledger {
+        let recipients = self.people.iter().map(|(address, person)| {
+            let messages = person.messages.iter().filter_map(|number| self.messages.get(*number));
+            let messages = messages.map(Message::for_ledger).collect();
+            (address.clone(), LedgerRecipient { rank: person.rank, messages })
+        });
+        Ledger {
+            recipients: recipients.collect(),
+            accepted_per_second: self.accepted_per_second.clone(),
+            refused: self.refused.clone(),
+            webhooks: self.webhooks,
+        }
+    }
+}
+
+impl Message {
+    fn for_ledger(&self) -> LedgerMessage {
+        let record = &self.record;
+        LedgerMessage {
+            wamid: record.wamid.clone(),
+            phone_number_id: record.phone_number_id.clone(),
+            input: record.input.clone(),
+            callback_data: record.callback_data.clone(),
+            accepted_at_ms: record.accepted_ms,
+            message_type: record.message_type.clone(),
+            links: record.links.clone(),
+            truth: record.plan.truth.clone(),
+            statuses: self.statuses.iter().map(|(_, seen)| seen.clone()).collect(),
+            click_answers: self.click_answers.clone(),
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! What the Graph API, the timer, the webhooks and the browsers share: the configuration, the book, the journal.
+//! Locks are held for book-keeping only, never across an await.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc::UnboundedSender;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use url::Url;
+
+use crate::agenda::Appointment;
+use crate::agenda::Job;
+use crate::book::{Book, MessageRecord};
+use crate::browser::Browser;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::faults::FaultState;
+use crate::graph::media::Shelf;
+use crate::graph::request::Outgoing;
+use crate::journal::{Entry, Journal, JournalError};
+use crate::limits::Exceeded;
+use crate::number::NumberProfile;
+use crate::person::Person;
+use crate::plan::EventKind;
+use crate::webhook::courier::Courier;
+use crate::webhook::payload::{About, Update};
+
+/// Names one event of one message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(crate) struct EventKey {
+    /// Number of the message in the book.
+    pub(crate) message: usize,
+    /// Number of the event in the message's plan.
+    pub(crate) event: usize,
+}
+
+/// The shared state of one simulator.
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) config: Config,
+    pub(crate) clock: Clock,
+    pub(crate) graph_url: Url,
+    pub(crate) courier: Courier,
+    pub(crate) browser: Browser,
+    pub(crate) stop: CancellationToken,
+    pub(crate) tasks: TaskTracker,
+    pub(crate) agenda: UnboundedSender<Vec<Appointment>>,
+    pub(crate) journal: Option<Journal>,
+    book: Mutex<Book>,
+    faults: Mutex<FaultState>,
+    shelf: Mutex<Shelf>,
+    outstanding: AtomicU64,
+}
+
+/// Why a message was not accepted.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    /// It would break a limit.
+    Limit(Exceeded),
+    /// It could not be made durable.
+    Journal(JournalError),
+}
+
+/// What is needed to make a [`World`].
+pub(crate) struct Origins {
+    pub(crate) config: Config,
+    pub(crate) clock: Clock,
+    pub(crate) graph_url: Url,
+    pub(crate) courier: Courier,
+    pub(crate) browser: Browser,
+    pub(crate) agenda: UnboundedSender<Vec<Appointment>>,
+    pub(crate) journal: Option<Journal>,
+}
+
+impl World {
+    /// A world without messages.
+    pub(crate) fn new(from: Origins) -> Self {
+        Self {
+            faults: Mutex::new(FaultState::new(from.config.seed)),
+            shelf: Mutex::default(),
+            book: Mutex::default(),
+            outstanding: AtomicU64::new(0),
+            stop: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            config: from.config,
+            clock: from.clock,
+            graph_url: from.graph_url,
+            courier: from.courier,
+            browser: from.browser,
+            agenda: from.agenda,
+            journal: from.journal,
+        }
+    }
+
+    pub(crate) fn book(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn faults(&self) -> MutexGuard<'_, FaultState> {
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn shelf(&self) -> MutexGuard<'_, Shelf> {
+        self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The number behind a node id.
+    pub(crate) fn number(&self, phone_number_id: &str) -> Option<NumberProfile> {
+        self.config.numbers.find(phone_number_id, &self.config.waba_id)
+    }
+
+    /// Events and webhooks that are still to come or to be acknowledged.
+    pub(crate) fn outstanding(&self) -> u64 {
+        self.outstanding.load(Ordering::SeqCst)
+    }
+
+    /// Accepts a message: when it returns, the message is journalled and its life is on the agenda, except for an early
+    /// `sent`, which the caller delivers.
+    pub(crate) fn accept(&self, number: &NumberProfile, outgoing: Outgoing) -> Result<Arc<MessageRecord>, Refusal> {
+        let record = {
+            let mut book = self.book();
+            let draft = book.draft(&self.config, number, outgoing, self.clock.now_ms()).map_err(Refusal::Limit)?;
+            if let Some(journal) = &self.journal {
+                let entry = Entry::Message(draft);
+                journal.append(&entry).map_err(Refusal::Journal)?;
+                let Entry::Message(draft) = entry else { unreachable!("made two lines above") };
+                book.enter(draft)
+            } else {
+                book.enter(draft)
+            }
+        };
+        let first = usize::from(record.plan.early);
+        if first == 1 {
+            self.outstanding.fetch_add(self.copies_of(&record.plan.events[0].kind), Ordering::SeqCst);
+        }
+        self.schedule(&record, |event| event >= first);
+        Ok(record)
+    }
+
+    /// Puts the events of a message on the agenda, if they are chosen.
+    fn schedule(&self, record: &MessageRecord, chosen: impl Fn(usize) -> bool) {
+        let mut appointments = Vec::with_capacity(record.plan.events.len());
+        let mut copies = 0;
+        for (event, planned) in record.plan.events.iter().enumerate().filter(|(event, _)| chosen(*event)) {
+            copies += self.copies_of(&planned.kind);
+            let key = EventKey { message: record.number, event };
+            appointments.push(Appointment { at_ms: planned.at_ms, job: Job::Event(key) });
+        }
+        self.outstanding.fetch_add(copies, Ordering::SeqCst);
+        // Fails only when the simulator is stopping; the journal has the message then.
+        let _ = self.agenda.send(appointments);
+    }
+
+    fn copies_of(&self, kind: &EventKind) -> u64 {
+        match kind {
+            EventKind::Preview { .. } | EventKind::Click { .. } => 1,
+            _ => u64::from(self.config.delivery.repeat),
+        }
+    }
+
+    /// Takes up what an earlier run left in its journal.
+    pub(crate) fn resume(&self, entries: Vec<Entry>) {
+        let mut done = HashSet::new();
+        for entry in entries {
+            match entry {
+                Entry::Message(record) => self.book().restore(record),
+                Entry::Media(media) => self.shelf().put(media),
+                Entry::MediaDeleted(id) => drop(self.shelf().remove(&id)),
+                Entry::Done(keys) => done.extend(keys.into_iter().map(|(message, event)| EventKey { message, event })),
+            }
+        }
+        let records: Vec<_> = self.book().records().cloned().collect();
+        for key in &done {
+            let mut book = self.book();
+            book.happened(*key);
+            book.acknowledged(*key);
+        }
+        for record in records {
+            self.schedule(&record, |event| !done.contains(&EventKey { message: record.number, event }));
+        }
+    }
+
+    /// The webhook update of an event, if Meta reports it.
+    pub(crate) fn update(&self, key: EventKey) -> Option<Update> {
+        let record = self.book().message(key.message)?;
+        let event = record.plan.events.get(key.event)?;
+        let number = self.number(&record.phone_number_id)?;
+        let person = Person::at(self.config.seed, &record.address, &self.config.origins)?;
+        let about = About {
+            seed: self.config.seed,
+            number: &number,
+            person: &person,
+            address: &record.address,
+            wamid: &record.wamid,
+            callback_data: record.callback_data.as_deref(),
+            category: &record.category,
+            delivered_skipped: record.plan.truth.delivered_skipped,
+        };
+        Update::of(key, &event.kind, event.at_ms, about)
+    }
+
+    pub(crate) fn webhook_failed(&self) {
+        self.book().webhooks.failed_attempts += 1;
+    }
+
+    pub(crate) fn webhook_abandoned(&self, keys: &[EventKey]) {
+        self.book().webhooks.abandoned += 1;
+        self.settle(keys.len());
+    }
+
+    /// Notes that the webhook has taken these updates.
+    pub(crate) fn webhook_acknowledged(&self, keys: &[EventKey], copy: u32) {
+        {
+            let mut book = self.book();
+            book.webhooks.acknowledged += 1;
+            book.webhooks.updates_acknowledged += keys.len() as u64;
+            for key in keys {
+                book.acknowledged(*key);
+            }
+        }
+        if copy == 0 {
+            self.journal_done(keys);
+        }
+        self.settle(keys.len());
+    }
+
+    /// Notes that a link has been visited, and with which answer if a person did it.
+    pub(crate) fn link_visited(&self, key: EventKey, answer_to_person: Option<u16>) {
+        if let Some(status) = answer_to_person {
+            self.book().visited(key, status);
+        }
+        self.journal_done(&[key]);
+        self.settle(1);
+    }
+
+    /// Forgets an event that turned out to be impossible.
+    pub(crate) fn settle(&self, events: usize) {
+        self.outstanding.fetch_sub(events as u64, Ordering::SeqCst);
+    }
+
+    fn journal_done(&self, keys: &[EventKey]) {
+        let Some(journal) = &self.journal else { return };
+        let done = keys.iter().map(|key| (key.message, key.event)).collect();
+        if let Err(error) = journal.append(&Entry::Done(done)) {
+            tracing::error!(%error, "acknowledged updates not journalled: they will be repeated after a restart");
+        }
+    }
+}
