@@ -362,7 +362,7 @@ pub(crate) mod tests {
             v: 1,
             phone: "+60123456789".parse().unwrap(),
             name: None,
-            account: AccountId::new(UnixMillis(1)),
+            account: "acc_01J00000000000000000000000".parse().unwrap(),
             variant: VariantIndex(0),
             page: PageNumber(0),
             number: 1,
@@ -459,7 +459,6 @@ pub(crate) mod tests {
     #[test]
     fn the_stored_shape_is_pinned() {
         let mut attempt = claimed();
-        attempt.account = "acc_01J00000000000000000000000".parse().unwrap();
         attempt.learn(&Evidence::Flag(Flag::Accepted, at(5)));
         assert_eq!(
             serde_json::to_string(&attempt).unwrap(),

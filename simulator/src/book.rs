@@ -87,6 +87,7 @@ impl Book {
             ordinal,
             accepted_ms: now_ms,
             links: outgoing.links.len(),
+            is_template: outgoing.message_type == "template",
         };
         let plan = plan::plan(config, of);
         // The time is part of the id: a simulator restarted without a journal must not hand out the same ids again.

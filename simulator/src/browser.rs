@@ -17,7 +17,7 @@ use crate::world::{EventKey, World};
 const CONCURRENCY: usize = 32;
 /// How often a person tries a page that does not open.
 const ATTEMPTS: u32 = 30;
-/// Meta's crawler (reference: "Meta Web Crawlers" page).
+/// Meta's crawler, as its "Meta Web Crawlers" page gives it.
 const CRAWLER_AGENT: &str = "facebookexternalhit/1.1 (+http://www.facebook.com/externalhit_uatext.php)";
 /// An address of AS32934, from which the crawler comes.
 const CRAWLER_IP: &str = "66.220.149.10";
@@ -81,7 +81,7 @@ pub(crate) fn visit(world: &Arc<World>, key: EventKey) {
     });
 }
 
-/// A person whose page does not open tries again for about two minutes; a machine does not.
+/// A person whose page does not open tries again for a minute and a half; a machine does not.
 async fn open_until_answered(world: &World, key: EventKey, visit: &Visit) {
     let attempts = if visit.is_person { ATTEMPTS } else { 1 };
     let mut last = None;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use url::Url;
 
+use crate::identity;
 use crate::number::NumberPolicy;
 use crate::template::Template;
 
@@ -34,13 +35,14 @@ pub struct Config {
     pub numbers: NumberPolicy,
     /// WhatsApp Business Account of the numbers that have none of their own.
     pub waba_id: String,
-    /// Messages accepted per second and number before 130429, unless the number has its own figure.
+    /// Messages accepted per second and number before 130429, unless the number has its own figure. Meta counts what
+    /// people write as well; that is left out here because [`Config::speed`] makes people write faster than they do.
     pub messages_per_second: u32,
     /// Approved templates. Empty means that any template of any shape exists and is a marketing template.
     pub templates: Vec<Template>,
     /// What people do with a message.
     pub behaviour: Behaviour,
-    /// Phones (any notation) that always end in an error, whatever [`Config::behaviour`] says.
+    /// Phones (international, in any notation) that always end in an error, whatever [`Config::behaviour`] says.
     pub forced: BTreeMap<String, ForcedError>,
     /// Share (0 to 1) of messages with a link that a preview fetcher (not a person) requests as well.
     pub preview_share: f64,
@@ -108,10 +110,23 @@ impl Config {
                 }
             }
         }
+        if let Some(phone) = self.forced.keys().find(|phone| identity::phone_digits(phone).is_none()) {
+            return Err(ConfigError::Phone(phone.clone()));
+        }
         match shares.into_iter().find(|(_, share)| !(0.0..=1.0).contains(share)) {
             Some((field, share)) => Err(ConfigError::Share { field, share }),
             None => Ok(()),
         }
+    }
+}
+
+impl Config {
+    /// The same configuration with forced phones under their `wa_id`, so that a message finds its own by one look-up.
+    pub(crate) fn with_wa_ids(mut self) -> Self {
+        let forced = std::mem::take(&mut self.forced).into_iter();
+        let by_wa_id = |(phone, error): (String, _)| Some((identity::wa_id(&identity::phone_digits(&phone)?), error));
+        self.forced = forced.filter_map(by_wa_id).collect();
+        self
     }
 }
 
@@ -136,6 +151,9 @@ pub enum ConfigError {
     /// A stage of [`Behaviour::Exact`] is larger than the one it is part of.
     #[error("exact counts must be nested: clicked, replied and skip_delivered within read, read within delivered")]
     NotNested,
+    /// A forced phone that is no phone.
+    #[error("forced: {0:?} is not an international phone number")]
+    Phone(String),
     /// A probability outside 0 to 1.
     #[error("{field} must be from 0 to 1, not {share}")]
     Share {
@@ -340,6 +358,15 @@ mod tests {
         let mut config = config();
         config.behaviour = Behaviour::Exact { delivered: 10, read: 8, clicked: 9, replied: 0, skip_delivered: 0 };
         assert!(matches!(config.check(), Err(ConfigError::NotNested)));
+    }
+
+    #[test]
+    fn forced_phones_are_found_whatever_the_notation() {
+        let mut config = config();
+        config.forced.insert("+55 11 98765-4321".to_owned(), ForcedError::Async(131_026));
+        assert_eq!(config.clone().with_wa_ids().forced.get("551187654321"), Some(&ForcedError::Async(131_026)));
+        config.forced.insert("somebody".to_owned(), ForcedError::Sync(131_026));
+        assert!(matches!(config.check(), Err(ConfigError::Phone(phone)) if phone == "somebody"));
     }
 
     #[test]

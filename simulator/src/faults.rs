@@ -95,10 +95,7 @@ impl FaultState {
         // A request that is not accepted does not use up a fault that strikes after acceptance.
         let accepts = error.is_none() && !drop_before_accept;
         let drop_after_accept = accepts && hit(faults.drop_after_accept.as_mut());
-        let delay_ms = match faults.delay.as_mut() {
-            Some(delay) if hit(Some(&mut delay.when)) => delay.ms,
-            _ => 0,
-        };
+        let delay_ms = faults.delay.as_mut().map_or(0, |delay| if hit(Some(&mut delay.when)) { delay.ms } else { 0 });
         Mishap { drop_after_accept, drop_before_accept, error, delay_ms }
     }
 }
@@ -131,7 +128,8 @@ mod tests {
     #[test]
     fn faults_read_from_json() {
         let faults: Faults =
-            serde_json::from_str(r#"{"drop_after_accept":{"next":3},"delay":{"ms":50,"when":{"share":0.5}}}"#).expect("parses");
+            serde_json::from_str(r#"{"drop_after_accept":{"next":3},"delay":{"ms":50,"when":{"share":0.5}}}"#)
+                .expect("parses");
         assert_eq!(faults.drop_after_accept, Some(Trigger::Next(3)));
         assert_eq!(faults.delay, Some(AnswerDelay { ms: 50, when: Trigger::Share(0.5) }));
         assert!(serde_json::from_str::<Faults>(r#"{"dorp":{"next":3}}"#).is_err());

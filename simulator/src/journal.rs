@@ -1,6 +1,7 @@
 //! The file that lets accepted messages outlive the process: one JSON object per line, one write call per line.
 //! It holds simulated people only. A line that was being written when the process died is cut off at the next start.
 
+use std::borrow::Cow;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
@@ -14,11 +15,12 @@ use crate::graph::media::MediaRecord;
 /// One line of the journal.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Entry {
+#[expect(clippy::large_enum_variant, reason = "nearly every entry of a journal is a message")]
+pub(crate) enum Entry<'a> {
     /// A message was accepted.
-    Message(MessageRecord),
+    Message(Cow<'a, MessageRecord>),
     /// A file was uploaded.
-    Media(MediaRecord),
+    Media(Cow<'a, MediaRecord>),
     /// A file was deleted.
     MediaDeleted(String),
     /// These events (message number, event number) need not be repeated after a restart.
@@ -49,7 +51,7 @@ pub(crate) struct Journal {
 
 impl Journal {
     /// Opens or creates a journal and reads what is in it.
-    pub(crate) fn open(path: &Path) -> Result<(Self, Vec<Entry>), JournalError> {
+    pub(crate) fn open(path: &Path) -> Result<(Self, Vec<Entry<'static>>), JournalError> {
         let mut file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
@@ -67,7 +69,7 @@ impl Journal {
     }
 
     /// Appends an entry. When it returns, the entry survives the death of this process (not that of the machine).
-    pub(crate) fn append(&self, entry: &Entry) -> Result<(), JournalError> {
+    pub(crate) fn append(&self, entry: &Entry<'_>) -> Result<(), JournalError> {
         let mut line = serde_json::to_vec(entry).map_err(std::io::Error::from)?;
         line.push(b'\n');
         self.file.lock().unwrap_or_else(PoisonError::into_inner).write_all(&line)?;

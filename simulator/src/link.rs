@@ -13,7 +13,12 @@ const CLOSING: [char; 9] = ['.', ',', ';', ':', '!', '?', '*', '_', '~'];
 /// The http(s) links in a text, in order, without the punctuation that follows them.
 pub(crate) fn links_in(text: &str) -> Vec<String> {
     let Some(pattern) = HTTP_LINK.as_ref() else { return Vec::new() };
-    pattern.find_iter(text).map(|found| trim_link(found.as_str())).filter(|link| is_link(link)).map(str::to_owned).collect()
+    pattern
+        .find_iter(text)
+        .map(|found| trim_link(found.as_str()))
+        .filter(|link| is_link(link))
+        .map(str::to_owned)
+        .collect()
 }
 
 /// Whether a text is one http(s) link and nothing else.
@@ -46,7 +51,10 @@ mod tests {
     fn punctuation_around_a_link_is_left_out() {
         assert_eq!(links_in("see (https://a.example/l/x1)."), ["https://a.example/l/x1"]);
         assert_eq!(links_in("HTTP://127.0.0.1:8080/l/Ab9?a=1&b=2, now!"), ["HTTP://127.0.0.1:8080/l/Ab9?a=1&b=2"]);
-        assert_eq!(links_in("https://e.example/wiki/A_(b) *https://f.example*"), ["https://e.example/wiki/A_(b)", "https://f.example"]);
+        assert_eq!(
+            links_in("https://e.example/wiki/A_(b) *https://f.example*"),
+            ["https://e.example/wiki/A_(b)", "https://f.example"]
+        );
     }
 
     #[test]

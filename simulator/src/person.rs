@@ -98,8 +98,10 @@ fn user_agent(device: Device, rng: &mut StdRng) -> String {
             }
         }
         Device::Ios => {
-            let (system, safari) =
-                [("18_6", "18.6"), ("18_7", "26.0.1"), ("18_7", "26.1"), ("17_6_1", "17.6")].choose(rng).copied().unwrap_or(("18_6", "18.6"));
+            let (system, safari) = [("18_6", "18.6"), ("18_7", "26.0.1"), ("18_7", "26.1"), ("17_6_1", "17.6")]
+                .choose(rng)
+                .copied()
+                .unwrap_or(("18_6", "18.6"));
             let base = format!(
                 "Mozilla/5.0 (iPhone; CPU iPhone OS {system} like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/{safari} Mobile/15E148 Safari/604.1"
             );
@@ -108,9 +110,13 @@ fn user_agent(device: Device, rng: &mut StdRng) -> String {
         Device::Desktop => {
             let chrome = rng.random_range(138..=142);
             match rng.random_range(0..3) {
-                0 => format!("Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/{chrome}.0.0.0 Safari/537.36"),
+                0 => format!(
+                    "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/{chrome}.0.0.0 Safari/537.36"
+                ),
                 1 => "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:144.0) Gecko/20100101 Firefox/144.0".to_owned(),
-                _ => format!("Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/{chrome}.0.0.0 Safari/537.36"),
+                _ => format!(
+                    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/{chrome}.0.0.0 Safari/537.36"
+                ),
             }
         }
     }

@@ -14,8 +14,10 @@ use crate::identity::{self, Address, Language};
 use crate::ledger::Truth;
 use crate::speech;
 
-/// Reasons for which messages fail after acceptance, with their weights.
-const FAILURES: [(i64, u32); 4] = [(131_026, 70), (131_049, 20), (131_047, 5), (130_472, 5)];
+/// Reasons for which template messages fail after acceptance, with their weights.
+const TEMPLATE_FAILURES: &[(i64, u32)] = &[(131_026, 70), (131_049, 20), (131_050, 5), (130_472, 5)];
+/// The same for free-form messages, which only the closed service window can stop otherwise.
+const FREE_FORM_FAILURES: &[(i64, u32)] = &[(131_026, 85), (131_047, 15)];
 
 /// What will happen to a message.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -90,18 +92,20 @@ pub(crate) struct Circumstances<'a> {
     pub(crate) accepted_ms: u64,
     /// Links in the message.
     pub(crate) links: usize,
+    /// Whether it is a template message.
+    pub(crate) is_template: bool,
 }
 
 /// Makes the plan of a message.
 pub(crate) fn plan(config: &Config, of: Circumstances<'_>) -> Plan {
     let mut rng = identity::stream(config.seed, &["plan", of.address.as_str(), &of.ordinal.to_string()]);
     let forced = match of.address {
-        Address::Phone(digits) => forced_error(config, digits),
+        Address::Phone(wa_id) => config.forced.get(wa_id).copied(),
         Address::UserId(_) => None,
     };
     let truth = match (forced, &config.behaviour) {
         (Some(ForcedError::Async(code)), _) => Truth { failed: Some(code), sent: true, ..Truth::default() },
-        (_, Behaviour::Natural(shares)) => natural(shares, of.links > 0, &mut rng),
+        (_, Behaviour::Natural(shares)) => natural(shares, &of, &mut rng),
         (_, Behaviour::Exact { delivered, read, clicked, replied, skip_delivered }) => Truth {
             sent: true,
             delivered: of.rank < *delivered,
@@ -119,15 +123,10 @@ pub(crate) fn plan(config: &Config, of: Circumstances<'_>) -> Plan {
     Plan { truth, events, early }
 }
 
-/// The error that the configuration forces on a phone.
-pub(crate) fn forced_error(config: &Config, wa_id: &str) -> Option<ForcedError> {
-    let matches = |written: &str| identity::phone_digits(written).is_some_and(|digits| identity::wa_id(&digits) == wa_id);
-    config.forced.iter().find(|(written, _)| matches(written)).map(|(_, error)| *error)
-}
-
-fn natural(shares: &Shares, has_link: bool, rng: &mut StdRng) -> Truth {
+fn natural(shares: &Shares, of: &Circumstances<'_>, rng: &mut StdRng) -> Truth {
     if rng.random_bool(shares.failed) {
-        let code = FAILURES.choose_weighted(rng, |(_, weight)| *weight).map_or(131_026, |(code, _)| *code);
+        let failures = if of.is_template { TEMPLATE_FAILURES } else { FREE_FORM_FAILURES };
+        let code = failures.choose_weighted(rng, |(_, weight)| *weight).map_or(131_026, |(code, _)| *code);
         return Truth { failed: Some(code), sent: rng.random_bool(0.5), ..Truth::default() };
     }
     let delivered = rng.random_bool(shares.delivered);
@@ -138,7 +137,7 @@ fn natural(shares: &Shares, has_link: bool, rng: &mut StdRng) -> Truth {
         delivered,
         read,
         delivered_skipped: read && rng.random_bool(shares.skip_delivered),
-        clicked: read && has_link && rng.random_bool(shares.clicked),
+        clicked: read && of.links > 0 && rng.random_bool(shares.clicked),
         // Whoever asks to be left alone does not chat as well, but the STOP itself is an answer.
         replied: opted_out || (read && rng.random_bool(shares.replied)),
         opted_out,
@@ -238,7 +237,15 @@ mod tests {
 
     fn plan_for(config: &Config, rank: u64) -> Plan {
         let address = Address::Phone(format!("4477009{rank:05}"));
-        let of = Circumstances { address: &address, language: Language::English, rank, ordinal: 0, accepted_ms: 1_000_000, links: 1 };
+        let of = Circumstances {
+            address: &address,
+            language: Language::English,
+            rank,
+            ordinal: 0,
+            accepted_ms: 1_000_000,
+            links: 1,
+            is_template: true,
+        };
         plan(config, of)
     }
 
@@ -267,7 +274,9 @@ mod tests {
         let behaviour = Behaviour::Exact { delivered: 40, read: 30, clicked: 10, replied: 12, skip_delivered: 5 };
         let config = Config { behaviour, ..config() };
         let plans: Vec<_> = (0..50).map(|rank| plan_for(&config, rank)).collect();
-        let happened = |test: fn(&EventKind) -> bool| plans.iter().flat_map(|plan| &plan.events).filter(|event| test(&event.kind)).count();
+        let happened = |test: fn(&EventKind) -> bool| {
+            plans.iter().flat_map(|plan| &plan.events).filter(|event| test(&event.kind)).count()
+        };
         assert_eq!(happened(|kind| *kind == EventKind::Sent), 50);
         assert_eq!(happened(|kind| *kind == EventKind::Delivered), 35);
         assert_eq!(happened(|kind| *kind == EventKind::Read), 30);
@@ -283,14 +292,6 @@ mod tests {
                 assert!((1_000_000..=1_060_000).contains(&event.at_ms), "{event:?}");
             }
         }
-    }
-
-    #[test]
-    fn forced_phones_fail_whatever_the_notation() {
-        let mut config = config();
-        config.forced.insert("+55 11 98765-4321".to_owned(), ForcedError::Async(131_026));
-        assert_eq!(forced_error(&config, "551187654321"), Some(ForcedError::Async(131_026)));
-        assert_eq!(forced_error(&config, "551187654322"), None);
     }
 
     #[test]

@@ -18,7 +18,7 @@ use crate::journal::{Journal, JournalError};
 use crate::ledger::Ledger;
 use crate::server;
 use crate::webhook::courier::Courier;
-use crate::world::{Origins, World};
+use crate::world::{Setup, World};
 
 /// A simulated Cloud API. See the [crate documentation](crate).
 #[derive(Debug, Clone, Copy)]
@@ -76,6 +76,7 @@ impl Simulator {
     /// If the configuration makes no sense or the journal cannot be read.
     pub async fn start(listener: TcpListener, config: Config) -> Result<Running, StartError> {
         config.check()?;
+        let config = config.with_wa_ids();
         let graph_url = graph_url(listener.local_addr()?)?;
         let (journal, entries) = match config.journal.clone() {
             // Reading a long journal would hold up the runtime.
@@ -87,7 +88,7 @@ impl Simulator {
             None => (None, Vec::new()),
         };
         let (appointments, inbox) = mpsc::unbounded_channel();
-        let world = Arc::new(World::new(Origins {
+        let world = Arc::new(World::new(Setup {
             courier: Courier::new(&config)?,
             browser: Browser::new()?,
             clock: Clock::start(),

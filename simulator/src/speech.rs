@@ -19,8 +19,12 @@ pub(crate) fn answers(language: Language) -> &'static [&'static str] {
             "ok",
             "Please write to me at dana@mail.example",
         ],
-        Language::Spanish => &["¡Sí, gracias!", "¿Sigue disponible?", "¿Cuánto cuesta el envío?", "Mañana paso por la tienda 🙌", "ok"],
-        Language::Portuguese => &["Sim, por favor 😊", "Ainda está disponível?", "Qual é o preço?", "Obrigado!", "Até amanhã"],
+        Language::Spanish => {
+            &["¡Sí, gracias!", "¿Sigue disponible?", "¿Cuánto cuesta el envío?", "Mañana paso por la tienda 🙌", "ok"]
+        }
+        Language::Portuguese => {
+            &["Sim, por favor 😊", "Ainda está disponível?", "Qual é o preço?", "Obrigado!", "Até amanhã"]
+        }
         Language::French => &["Oui, merci !", "C’est encore disponible ?", "Quel est le prix ?", "À bientôt 👋"],
         Language::German => &["Ja, gerne!", "Ist das noch verfügbar?", "Was kostet der Versand?", "Danke schön 🙏"],
         Language::Malay => &["Ya, saya berminat", "Masih ada lagi?", "Berapa harga?", "Terima kasih 🙏"],

@@ -1,6 +1,7 @@
 //! What the Graph API, the timer, the webhooks and the browsers share: the configuration, the book, the journal.
 //! Locks are held for book-keeping only, never across an await.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,8 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use url::Url;
 
-use crate::agenda::Appointment;
-use crate::agenda::Job;
+use crate::agenda::{Appointment, Job};
 use crate::book::{Book, MessageRecord};
 use crate::browser::Browser;
 use crate::clock::Clock;
@@ -60,12 +60,14 @@ pub(crate) struct World {
 pub(crate) enum Refusal {
     /// It would break a limit.
     Limit(Exceeded),
+    /// The simulator is going away; its successor may already have read the journal.
+    Stopped,
     /// It could not be made durable.
     Journal(JournalError),
 }
 
 /// What is needed to make a [`World`].
-pub(crate) struct Origins {
+pub(crate) struct Setup {
     pub(crate) config: Config,
     pub(crate) clock: Clock,
     pub(crate) graph_url: Url,
@@ -77,7 +79,7 @@ pub(crate) struct Origins {
 
 impl World {
     /// A world without messages.
-    pub(crate) fn new(from: Origins) -> Self {
+    pub(crate) fn new(from: Setup) -> Self {
         Self {
             faults: Mutex::new(FaultState::new(from.config.seed)),
             shelf: Mutex::default(),
@@ -122,15 +124,14 @@ impl World {
     pub(crate) fn accept(&self, number: &NumberProfile, outgoing: Outgoing) -> Result<Arc<MessageRecord>, Refusal> {
         let record = {
             let mut book = self.book();
+            if self.stop.is_cancelled() {
+                return Err(Refusal::Stopped);
+            }
             let draft = book.draft(&self.config, number, outgoing, self.clock.now_ms()).map_err(Refusal::Limit)?;
             if let Some(journal) = &self.journal {
-                let entry = Entry::Message(draft);
-                journal.append(&entry).map_err(Refusal::Journal)?;
-                let Entry::Message(draft) = entry else { unreachable!("made two lines above") };
-                book.enter(draft)
-            } else {
-                book.enter(draft)
+                journal.append(&Entry::Message(Cow::Borrowed(&draft))).map_err(Refusal::Journal)?;
             }
+            book.enter(draft)
         };
         let first = usize::from(record.plan.early);
         if first == 1 {
@@ -162,12 +163,12 @@ impl World {
     }
 
     /// Takes up what an earlier run left in its journal.
-    pub(crate) fn resume(&self, entries: Vec<Entry>) {
+    pub(crate) fn resume(&self, entries: Vec<Entry<'_>>) {
         let mut done = HashSet::new();
         for entry in entries {
             match entry {
-                Entry::Message(record) => self.book().restore(record),
-                Entry::Media(media) => self.shelf().put(media),
+                Entry::Message(record) => self.book().restore(record.into_owned()),
+                Entry::Media(media) => self.shelf().put(media.into_owned()),
                 Entry::MediaDeleted(id) => drop(self.shelf().remove(&id)),
                 Entry::Done(keys) => done.extend(keys.into_iter().map(|(message, event)| EventKey { message, event })),
             }
@@ -236,7 +237,7 @@ impl World {
         self.settle(1);
     }
 
-    /// Forgets an event that turned out to be impossible.
+    /// Takes events off the number of those outstanding.
     pub(crate) fn settle(&self, events: usize) {
         self.outstanding.fetch_sub(events as u64, Ordering::SeqCst);
     }

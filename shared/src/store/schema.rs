@@ -1,7 +1,7 @@
-//! The tables as `template.yaml` declares them, for engines that start empty: the local stack and tests. A test holds
-//! the two against each other.
+//! The tables as `template.yaml` declares them, for engines that start empty: the local stack and tests. What is made is
+//! described by [`CORE`] and [`ROLLUP`], and `tests/template.rs` holds the two against the template.
 
-use aws_sdk_dynamodb::error::DisplayErrorContext;
+use aws_sdk_dynamodb::error::{BuildError, DisplayErrorContext};
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
     ScalarAttributeType, StreamSpecification, StreamViewType, TimeToLiveSpecification,
@@ -12,6 +12,55 @@ pub const LIST_INDEX: &str = "list";
 
 /// The attribute after whose time (seconds since the epoch) DynamoDB deletes a row of CORE.
 pub const TTL_ATTRIBUTE: &str = "expires_at";
+
+/// The table CORE.
+pub const CORE: TableSchema = TableSchema {
+    key: KeyPair { partition: "pk", sort: "sk" },
+    index: Some(IndexSchema {
+        name: LIST_INDEX,
+        key: KeyPair { partition: "list", sort: "pk" },
+        projection: ProjectionType::KeysOnly,
+    }),
+    stream: Some(StreamViewType::NewAndOldImages),
+    ttl_attribute: Some(TTL_ATTRIBUTE),
+};
+
+/// The table ROLLUP.
+pub const ROLLUP: TableSchema =
+    TableSchema { key: KeyPair { partition: "pk", sort: "sk" }, index: None, stream: None, ttl_attribute: None };
+
+/// What a table looks like; it is billed on demand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableSchema {
+    /// Its primary key.
+    pub key: KeyPair,
+    /// Its global secondary index.
+    pub index: Option<IndexSchema>,
+    /// What its stream shows of a change; `None` has no stream.
+    pub stream: Option<StreamViewType>,
+    /// After the time in this attribute a row is deleted; `None` keeps every row.
+    pub ttl_attribute: Option<&'static str>,
+}
+
+/// A global secondary index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IndexSchema {
+    /// Its name.
+    pub name: &'static str,
+    /// Its key.
+    pub key: KeyPair,
+    /// What it holds of a row.
+    pub projection: ProjectionType,
+}
+
+/// The attributes of a key, both of them text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyPair {
+    /// The partition key.
+    pub partition: &'static str,
+    /// The sort key.
+    pub sort: &'static str,
+}
 
 /// A table could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -28,35 +77,38 @@ pub struct NoTable {
 /// # Errors
 /// [`NoTable`].
 pub async fn create_missing(client: &aws_sdk_dynamodb::Client, core: &str, rollup: &str) -> Result<(), NoTable> {
-    create_core(client, core).await.map_err(|message| NoTable { table: core.to_owned(), message })?;
-    create_rollup(client, rollup).await.map_err(|message| NoTable { table: rollup.to_owned(), message })
+    for (name, schema) in [(core, &CORE), (rollup, &ROLLUP)] {
+        create(client, name, schema).await.map_err(|message| NoTable { table: name.to_owned(), message })?;
+    }
+    Ok(())
 }
 
-async fn create_core(client: &aws_sdk_dynamodb::Client, name: &str) -> Result<(), String> {
-    let built = |error: aws_sdk_dynamodb::error::BuildError| error.to_string();
-    let index = GlobalSecondaryIndex::builder()
-        .index_name(LIST_INDEX)
-        .key_schema(key("list", KeyType::Hash)?)
-        .key_schema(key("pk", KeyType::Range)?)
-        .projection(Projection::builder().projection_type(ProjectionType::KeysOnly).build())
-        .build()
-        .map_err(built)?;
-    let stream = StreamSpecification::builder()
-        .stream_enabled(true)
-        .stream_view_type(StreamViewType::NewAndOldImages)
-        .build()
-        .map_err(built)?;
+impl TableSchema {
+    /// The attributes that keys are made of, each once.
+    #[must_use]
+    pub fn key_attributes(&self) -> Vec<&'static str> {
+        let mut attributes = vec![self.key.partition, self.key.sort];
+        for attribute in self.index.iter().flat_map(|index| [index.key.partition, index.key.sort]) {
+            if !attributes.contains(&attribute) {
+                attributes.push(attribute);
+            }
+        }
+        attributes
+    }
+}
+
+async fn create(client: &aws_sdk_dynamodb::Client, name: &str, schema: &TableSchema) -> Result<(), String> {
+    let attributes = schema.key_attributes().into_iter().map(text).collect::<Result<_, _>>().map_err(built)?;
+    let indexes = schema.index.iter().map(index).collect::<Result<Vec<_>, _>>().map_err(built)?;
+    let stream = schema.stream.clone().map(stream).transpose().map_err(built)?;
     let created = client
         .create_table()
         .table_name(name)
         .billing_mode(BillingMode::PayPerRequest)
-        .attribute_definitions(string("pk")?)
-        .attribute_definitions(string("sk")?)
-        .attribute_definitions(string("list")?)
-        .key_schema(key("pk", KeyType::Hash)?)
-        .key_schema(key("sk", KeyType::Range)?)
-        .global_secondary_indexes(index)
-        .stream_specification(stream)
+        .set_attribute_definitions(Some(attributes))
+        .set_key_schema(Some(key_schema(schema.key).map_err(built)?))
+        .set_global_secondary_indexes(Some(indexes).filter(|indexes| !indexes.is_empty()))
+        .set_stream_specification(stream)
         .send()
         .await;
     match created {
@@ -64,7 +116,10 @@ async fn create_core(client: &aws_sdk_dynamodb::Client, name: &str) -> Result<()
         Err(error) if error.as_service_error().is_some_and(|e| e.is_resource_in_use_exception()) => return Ok(()),
         Err(error) => return Err(DisplayErrorContext(&error).to_string()),
     }
-    let ttl = TimeToLiveSpecification::builder().enabled(true).attribute_name(TTL_ATTRIBUTE).build().map_err(built)?;
+    let Some(attribute) = schema.ttl_attribute else {
+        return Ok(());
+    };
+    let ttl = TimeToLiveSpecification::builder().enabled(true).attribute_name(attribute).build().map_err(built)?;
     client
         .update_time_to_live()
         .table_name(name)
@@ -75,32 +130,27 @@ async fn create_core(client: &aws_sdk_dynamodb::Client, name: &str) -> Result<()
         .map_err(|error| DisplayErrorContext(&error).to_string())
 }
 
-async fn create_rollup(client: &aws_sdk_dynamodb::Client, name: &str) -> Result<(), String> {
-    let created = client
-        .create_table()
-        .table_name(name)
-        .billing_mode(BillingMode::PayPerRequest)
-        .attribute_definitions(string("pk")?)
-        .attribute_definitions(string("sk")?)
-        .key_schema(key("pk", KeyType::Hash)?)
-        .key_schema(key("sk", KeyType::Range)?)
-        .send()
-        .await;
-    match created {
-        Ok(_) => Ok(()),
-        Err(error) if error.as_service_error().is_some_and(|e| e.is_resource_in_use_exception()) => Ok(()),
-        Err(error) => Err(DisplayErrorContext(&error).to_string()),
-    }
+fn built(error: BuildError) -> String {
+    error.to_string()
 }
 
-fn string(name: &str) -> Result<AttributeDefinition, String> {
-    AttributeDefinition::builder()
-        .attribute_name(name)
-        .attribute_type(ScalarAttributeType::S)
+fn text(attribute: &str) -> Result<AttributeDefinition, BuildError> {
+    AttributeDefinition::builder().attribute_name(attribute).attribute_type(ScalarAttributeType::S).build()
+}
+
+fn key_schema(key: KeyPair) -> Result<Vec<KeySchemaElement>, BuildError> {
+    let element = |name, kind| KeySchemaElement::builder().attribute_name(name).key_type(kind).build();
+    Ok(vec![element(key.partition, KeyType::Hash)?, element(key.sort, KeyType::Range)?])
+}
+
+fn index(schema: &IndexSchema) -> Result<GlobalSecondaryIndex, BuildError> {
+    GlobalSecondaryIndex::builder()
+        .index_name(schema.name)
+        .set_key_schema(Some(key_schema(schema.key)?))
+        .projection(Projection::builder().projection_type(schema.projection.clone()).build())
         .build()
-        .map_err(|error| error.to_string())
 }
 
-fn key(name: &str, kind: KeyType) -> Result<KeySchemaElement, String> {
-    KeySchemaElement::builder().attribute_name(name).key_type(kind).build().map_err(|error| error.to_string())
+fn stream(view: StreamViewType) -> Result<StreamSpecification, BuildError> {
+    StreamSpecification::builder().stream_enabled(true).stream_view_type(view).build()
 }

@@ -272,7 +272,13 @@ pub(crate) fn envelope(updates: &[Arc<Update>]) -> Envelope<'_> {
 
 impl<'a> ChangeValue<'a> {
     fn new(metadata: &'a Metadata) -> Self {
-        Self { messaging_product: "whatsapp", metadata, contacts: Vec::new(), messages: Vec::new(), statuses: Vec::new() }
+        Self {
+            messaging_product: "whatsapp",
+            metadata,
+            contacts: Vec::new(),
+            messages: Vec::new(),
+            statuses: Vec::new(),
+        }
     }
 
     fn add(&mut self, update: &'a Update) {

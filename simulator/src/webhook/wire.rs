@@ -104,7 +104,8 @@ mod tests {
             entry: [u8; 0],
             t: &'static str,
         }
-        let body = Body { object: "whatsapp_business_account", entry: [], t: "café 👍 a@b.example https://example.org/x" };
+        let body =
+            Body { object: "whatsapp_business_account", entry: [], t: "café 👍 a@b.example https://example.org/x" };
         let signed = sign("test_app_secret", &body).expect("serialises");
         assert_eq!(signed.sha256, "sha256=eb03a87617251f1bf65e2894e08f1034d8c15413c1887e6b63ba07bce087b922");
         assert_eq!(signed.sha1, "sha1=48e845fcb1d117faa37269d23cf119a119dad151");

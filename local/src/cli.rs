@@ -1,0 +1,130 @@
+//! The command line: `serve` (also without a command) and `demo`.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::{Args, Parser, Subcommand};
+use console::{Term, style};
+use tracing_subscriber::EnvFilter;
+use url::Url;
+
+use crate::demo;
+use crate::engines::Storage;
+use crate::stack::{People, Stack, StackOptions};
+
+/// Campaign and tracking engine for the WhatsApp Business Cloud API: the whole stack on this machine.
+#[derive(Debug, Parser)]
+#[command(name = "thirdtick", version, about)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    options: Options,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start everything and wait (the default).
+    Serve,
+    /// Start everything, send a campaign to 250 simulated people, and show what becomes of it.
+    Demo {
+        /// End after the report instead of leaving everything up.
+        #[arg(long)]
+        exit: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Options {
+    /// Port of the API, the webhook and the links; 0 takes any free one.
+    #[arg(long, default_value_t = 8080, global = true)]
+    port: u16,
+    /// Where everything is kept.
+    #[arg(long, default_value = ".thirdtick", global = true)]
+    data_dir: PathBuf,
+    /// Keep nothing on disk.
+    #[arg(long, global = true, conflicts_with = "data_dir")]
+    memory: bool,
+    /// A Graph API other than the built-in simulator, such as https://graph.facebook.com.
+    #[arg(long, env = "META_GRAPH_URL", global = true)]
+    graph_url: Option<Url>,
+    /// Simulated people react so many times faster; never changes the sending rate.
+    #[arg(long, default_value_t = 120.0, global = true)]
+    speed: f64,
+}
+
+/// Runs a command until it ends or Ctrl-C.
+///
+/// # Errors
+/// With what went wrong and what to do.
+pub async fn run(cli: Cli) -> anyhow::Result<()> {
+    let Options { port, data_dir, memory, graph_url, speed } = cli.options;
+    let storage = if memory { Storage::Memory } else { Storage::Directory(data_dir.clone()) };
+    let is_demo = matches!(cli.command, Some(Command::Demo { .. }));
+    start_log((!memory).then_some(data_dir.as_path()), is_demo)?;
+    let options = StackOptions { port, storage, graph_url, people: People { speed, ..People::default() } };
+    let stack = Stack::start(options).await?;
+    let screen = Term::stdout();
+    match cli.command {
+        Some(Command::Demo { exit }) => {
+            let interrupted = tokio::select! {
+                shown = demo::run(&stack, &screen) => { shown?; false }
+                () = ctrl_c() => true,
+            };
+            if !exit && !interrupted {
+                introduce(&stack, &screen)?;
+                ctrl_c().await;
+            }
+        }
+        Some(Command::Serve) | None => {
+            introduce(&stack, &screen)?;
+            ctrl_c().await;
+        }
+    }
+    stack.shutdown().await;
+    Ok(())
+}
+
+async fn ctrl_c() {
+    // Without a signal handler there is no clean way out; waiting for ever leaves the process to be killed, which loses
+    // nothing.
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+fn introduce(stack: &Stack, screen: &Term) -> anyhow::Result<()> {
+    let base = stack.base_url();
+    let simulator = stack.simulator_url().map_or_else(|| "none: messages go to the Graph API".to_owned(), |url| url.to_string());
+    screen.write_line("")?;
+    for (label, value) in [
+        ("API", format!("{base}/v1")),
+        ("Admin key", stack.admin_key().to_owned()),
+        ("Webhook", format!("{base}/webhooks/meta")),
+        ("Simulator", simulator),
+    ] {
+        screen.write_line(&format!("  {:<10} {value}", style(label).bold()))?;
+    }
+    screen.write_line("")?;
+    screen.write_line(&format!("  {}", style("Ctrl-C ends it; the next start goes on where this one was.").dim()))?;
+    Ok(())
+}
+
+/// The demo's screen is its own, so its log goes to a file; `serve` logs to standard error.
+fn start_log(data_dir: Option<&Path>, is_demo: bool) -> anyhow::Result<()> {
+    // The embedded database warns of every condition that does not hold, which is how conditional writes work.
+    let filter = || EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,dynoxide=error"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter());
+    match data_dir {
+        Some(folder) if is_demo => {
+            std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+            let path = folder.join("thirdtick.log");
+            let file = std::fs::OpenOptions::new().create(true).append(true).open(&path);
+            let file = file.with_context(|| format!("cannot write {}", path.display()))?;
+            log.with_ansi(false).with_writer(std::sync::Mutex::new(file)).init();
+        }
+        None if is_demo && std::env::var_os("RUST_LOG").is_none() => {}
+        _ => log.with_writer(std::io::stderr).init(),
+    }
+    Ok(())
+}

@@ -1,0 +1,262 @@
+//! Putting the stack together: engines, tables, queues and the bucket (made where they are missing), the simulator, the
+//! functions, and the drivers that invoke them as AWS would.
+
+mod functions;
+mod resources;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use shared::http::auth::KeyHash;
+use shared::secrets::Secrets;
+use simulator::{Behaviour, Delivery, Simulator};
+use tokio::net::TcpListener;
+use url::Url;
+
+use self::functions::Functions;
+use self::resources::Resources;
+use crate::credentials::Credentials;
+use crate::drivers::{Checkpoint, HttpGateway, Mischief, Running, Schedule, SqsSource, StreamSource};
+use crate::engines::{Engines, Storage};
+
+/// How a stack is started.
+#[derive(Debug)]
+pub struct StackOptions {
+    /// Port of the API, the webhook and the links; 0 takes any free one.
+    pub port: u16,
+    /// Where everything is kept.
+    pub storage: Storage,
+    /// A Graph API other than the built-in simulator.
+    pub graph_url: Option<Url>,
+    /// Who receives the messages when the simulator is built in.
+    pub people: People,
+}
+
+/// The simulated people and how Meta reports what they do.
+#[derive(Debug, Clone)]
+pub struct People {
+    /// They react so many times faster.
+    pub speed: f64,
+    /// The same seed, the same people.
+    pub seed: u64,
+    /// What they do.
+    pub behaviour: Behaviour,
+    /// How webhooks are delivered: repeated, out of order, in batches.
+    pub delivery: Delivery,
+    /// What the drivers do wrong on purpose.
+    pub mischief: Mischief,
+}
+
+impl Default for People {
+    fn default() -> Self {
+        Self {
+            speed: 120.0,
+            seed: 1,
+            behaviour: Behaviour::default(),
+            delivery: Delivery::default(),
+            mischief: Mischief::default(),
+        }
+    }
+}
+
+/// Everything, running.
+pub struct Stack {
+    base_url: String,
+    credentials: Credentials,
+    engines: Engines,
+    resources: Resources,
+    sources: Vec<Running>,
+    gateway: Running,
+    simulator: Option<simulator::Running>,
+    /// Removed at the end: the city database of a stack that keeps nothing on disk.
+    _scratch: tempfile::TempDir,
+}
+
+/// MaxMind's test database: the simulated people click from the networks it knows.
+const TEST_CITY_DB: &[u8] = include_bytes!("../assets/geo/GeoLite2-City-Test.mmdb");
+
+/// How often the watchdog looks: on AWS once a minute, here more often, for nobody wants to wait on one machine.
+const TICK: Duration = Duration::from_secs(2);
+
+/// A page that was out so long is given out again. Longer than a page of 100 at one message a second takes in parts.
+const PAGE_FORGOTTEN_AFTER_S: u64 = 30;
+
+impl Stack {
+    /// Starts everything. What a killed process left in the data directory is taken up where it was.
+    ///
+    /// # Errors
+    /// With what went wrong and what to do.
+    pub async fn start(options: StackOptions) -> anyhow::Result<Self> {
+        let StackOptions { port, storage, graph_url, people } = options;
+        let listener = TcpListener::bind(("127.0.0.1", port))
+            .await
+            .with_context(|| format!("port {port} is taken: choose another with --port, or --port 0 for any"))?;
+        let base_url = format!("http://{}", listener.local_addr()?);
+        let data_dir = match &storage {
+            Storage::Directory(folder) => Some(folder.clone()),
+            Storage::Memory => None,
+        };
+        let engines = Engines::start(storage).await?;
+        let credentials = Credentials::load(data_dir.as_ref().map(|folder| folder.join("credentials.json")).as_deref())?;
+        let resources = Resources::create_missing(&engines).await?;
+        let scratch = tempfile::tempdir().context("cannot make a temporary folder")?;
+
+        let simulator = match graph_url {
+            Some(_) => None,
+            None => Some(start_simulator(&people, &base_url, &credentials, data_dir.as_ref()).await?),
+        };
+        let graph_url = match (&graph_url, &simulator) {
+            (Some(url), _) => url.to_string(),
+            (None, Some(simulator)) => simulator.url().to_string(),
+            (None, None) => anyhow::bail!("there is no Graph API to send to"),
+        };
+        let mut settings = resources.settings();
+        settings.extend(settings_of(&credentials, &base_url, graph_url));
+        if simulator.is_some() && std::env::var_os("GEOIP_CITY_DB").is_none() {
+            let path = scratch.path().join("test-city.mmdb");
+            std::fs::write(&path, TEST_CITY_DB).context("cannot write to the temporary folder")?;
+            settings.insert("GEOIP_CITY_DB".to_owned(), path.display().to_string());
+        }
+        let secrets = match &data_dir {
+            Some(folder) => Secrets::in_file(folder.join("secrets.json")),
+            None => Secrets::in_memory(),
+        };
+        let functions = Functions::new(&settings, &resources.clients(&engines), &secrets)?;
+        let sources = start_sources(&engines, &resources, &functions, data_dir.as_ref(), &people.mischief).await?;
+        let gateway = HttpGateway::new(functions.routes()).start(listener);
+        Ok(Self { base_url, credentials, engines, resources, sources, gateway, simulator, _scratch: scratch })
+    }
+
+    /// Where the API, the webhook and the links are, without a slash at its end.
+    #[must_use]
+    pub fn base_url(&self) -> &str {
+        &self.base_url
+    }
+
+    /// The admin API key.
+    #[must_use]
+    pub fn admin_key(&self) -> &str {
+        &self.credentials.admin_key
+    }
+
+    /// The secret that webhooks are signed with.
+    #[must_use]
+    pub fn app_secret(&self) -> &str {
+        self.credentials.newest_app_secret()
+    }
+
+    /// Where the built-in simulator is.
+    #[must_use]
+    pub fn simulator_url(&self) -> Option<Url> {
+        self.simulator.as_ref().map(simulator::Running::url)
+    }
+
+    /// The built-in simulator.
+    #[must_use]
+    pub const fn simulator(&self) -> Option<&simulator::Running> {
+        self.simulator.as_ref()
+    }
+
+    /// The embedded engines.
+    #[must_use]
+    pub const fn engines(&self) -> &Engines {
+        &self.engines
+    }
+
+    /// The tables.
+    #[must_use]
+    pub fn tables(&self) -> (shared::store::Core, shared::store::rollups::Rollups) {
+        self.resources.tables(&self.engines)
+    }
+
+    /// Ends everything in order: no new requests, running invocations finish, engines close.
+    pub async fn shutdown(self) {
+        self.gateway.drain().await;
+        if let Some(simulator) = self.simulator {
+            simulator.shutdown().await;
+        }
+        for source in &self.sources {
+            source.stop();
+        }
+        for source in self.sources {
+            source.drain().await;
+        }
+        self.engines.shutdown().await;
+    }
+}
+
+async fn start_simulator(
+    people: &People,
+    base_url: &str,
+    credentials: &Credentials,
+    data_dir: Option<&PathBuf>,
+) -> anyhow::Result<simulator::Running> {
+    let webhook = format!("{base_url}/webhooks/meta").parse().context("the webhook's address is not a URL")?;
+    let mut config = simulator::Config::new(webhook, credentials.newest_app_secret());
+    config.verify_token.clone_from(&credentials.verify_token);
+    config.speed = people.speed;
+    config.seed = people.seed;
+    config.behaviour = people.behaviour.clone();
+    config.delivery = people.delivery.clone();
+    config.journal = data_dir.map(|folder| folder.join("simulator.ndjson"));
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.context("no free port for the simulator")?;
+    Simulator::start(listener, config).await.context("the simulator cannot start")
+}
+
+/// Settings of the functions that the environment may overrule.
+fn settings_of(credentials: &Credentials, base_url: &str, graph_url: String) -> BTreeMap<String, String> {
+    let mut settings = BTreeMap::from([
+        ("META_APP_SECRET".to_owned(), credentials.app_secrets.clone()),
+        ("META_VERIFY_TOKEN".to_owned(), credentials.verify_token.clone()),
+        ("LINK_KEYS".to_owned(), credentials.link_keys.clone()),
+        ("LINK_BASE_URL".to_owned(), format!("{base_url}/l")),
+        ("ADMIN_API_KEY_SHA256".to_owned(), KeyHash::of(&credentials.admin_key).to_string()),
+        ("PAGE_FORGOTTEN_AFTER_S".to_owned(), PAGE_FORGOTTEN_AFTER_S.to_string()),
+    ]);
+    for name in ["META_GRAPH_VERSION", "LINK_BASE_URL", "GEOIP_CITY_DB", "EDGE_SECRET"] {
+        if let Ok(value) = std::env::var(name) {
+            settings.insert(name.to_owned(), value);
+        }
+    }
+    settings.insert("META_GRAPH_URL".to_owned(), graph_url);
+    settings
+}
+
+async fn start_sources(
+    engines: &Engines,
+    resources: &Resources,
+    functions: &Functions,
+    data_dir: Option<&PathBuf>,
+    mischief: &Mischief,
+) -> anyhow::Result<Vec<Running>> {
+    let checkpoint = match data_dir {
+        Some(folder) => Checkpoint::file(folder.join("rollup.checkpoint"))?,
+        None => Checkpoint::memory(),
+    };
+    let queue = |url: &str, batch_size: usize, window: Duration, max_concurrency: usize| SqsSource {
+        batch_size,
+        window,
+        max_concurrency,
+        mischief: mischief.clone(),
+        ..SqsSource::new(url)
+    };
+    let events = queue(&resources.events.url, 100, Duration::from_millis(50), 4);
+    let send = queue(&resources.send.url, 1, Duration::ZERO, 16);
+    let commands = queue(&resources.dispatch.url, 10, Duration::from_millis(50), 1);
+    let stream = StreamSource {
+        batch_size: 500,
+        max_retries: None,
+        mischief: mischief.clone(),
+        ..StreamSource::new(&resources.stream_arn, checkpoint)
+    };
+    Ok(vec![
+        events.start(engines.sqs(), Arc::clone(&functions.ingest)).await?,
+        send.start(engines.sqs(), Arc::clone(&functions.send)).await?,
+        commands.start(engines.sqs(), Arc::clone(&functions.dispatch)).await?,
+        stream.start(engines.streams(), Arc::clone(&functions.rollup)).await?,
+        Schedule::new("dispatch-watchdog", TICK).start(Arc::clone(&functions.dispatch)),
+    ])
+}

@@ -1,0 +1,93 @@
+//! Tables, queues and the bucket as `template.yaml` declares them, made where they are missing.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::Context;
+use aws_sdk_sqs::types::QueueAttributeName;
+use shared::aws::Clients;
+use shared::store::rollups::Rollups;
+use shared::store::{Core, schema};
+
+use crate::engines::Engines;
+
+const CORE_TABLE: &str = "thirdtick-core";
+const ROLLUP_TABLE: &str = "thirdtick-rollup";
+const BUCKET: &str = "thirdtick-data";
+
+/// Deliveries of a message before it goes to the dead letters.
+const MAX_RECEIVE_COUNT: u32 = 5;
+
+/// A queue with its dead letters.
+pub(super) struct QueueWithDeadLetters {
+    pub(super) url: String,
+}
+
+/// What the functions work on.
+pub(super) struct Resources {
+    pub(super) events: QueueWithDeadLetters,
+    pub(super) dispatch: QueueWithDeadLetters,
+    pub(super) send: QueueWithDeadLetters,
+    pub(super) stream_arn: String,
+}
+
+impl Resources {
+    pub(super) async fn create_missing(engines: &Engines) -> anyhow::Result<Self> {
+        let dynamodb = engines.dynamodb();
+        schema::create_missing(&dynamodb, CORE_TABLE, ROLLUP_TABLE).await?;
+        let described = dynamodb.describe_table().table_name(CORE_TABLE).send().await?;
+        let stream_arn = described.table.and_then(|table| table.latest_stream_arn).context("CORE has no stream")?;
+        let buckets = engines.s3().list_buckets().send().await?;
+        if !buckets.buckets().iter().any(|bucket| bucket.name() == Some(BUCKET)) {
+            engines.s3().create_bucket().bucket(BUCKET).send().await?;
+        }
+        Ok(Self {
+            events: queue(engines, "thirdtick-events", Duration::from_secs(60)).await?,
+            dispatch: queue(engines, "thirdtick-dispatch", Duration::from_secs(60)).await?,
+            send: queue(engines, "thirdtick-send", Duration::from_secs(90)).await?,
+            stream_arn,
+        })
+    }
+
+    pub(super) fn clients(&self, engines: &Engines) -> Clients {
+        Clients { dynamodb: engines.dynamodb(), sqs: engines.sqs(), s3: engines.s3() }
+    }
+
+    pub(super) fn tables(&self, engines: &Engines) -> (Core, Rollups) {
+        (Core::new(engines.dynamodb(), CORE_TABLE), Rollups::new(engines.dynamodb(), ROLLUP_TABLE))
+    }
+
+    /// The settings that name them to the functions.
+    pub(super) fn settings(&self) -> BTreeMap<String, String> {
+        [
+            ("CORE_TABLE", CORE_TABLE),
+            ("ROLLUP_TABLE", ROLLUP_TABLE),
+            ("BUCKET", BUCKET),
+            ("EVENTS_QUEUE_URL", &self.events.url),
+            ("DISPATCH_QUEUE_URL", &self.dispatch.url),
+            ("SEND_QUEUE_URL", &self.send.url),
+        ]
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
+    }
+}
+
+async fn queue(engines: &Engines, name: &str, visibility: Duration) -> anyhow::Result<QueueWithDeadLetters> {
+    let sqs = engines.sqs();
+    let dead_letters = format!("{name}-dead-letters");
+    sqs.create_queue().queue_name(&dead_letters).send().await?;
+    let redrive = serde_json::json!({
+        "deadLetterTargetArn": engines.queue_arn(&dead_letters),
+        "maxReceiveCount": MAX_RECEIVE_COUNT,
+    });
+    let created = sqs
+        .create_queue()
+        .queue_name(name)
+        .attributes(QueueAttributeName::VisibilityTimeout, visibility.as_secs().to_string())
+        .attributes(QueueAttributeName::RedrivePolicy, redrive.to_string())
+        .send()
+        .await?;
+    let url = created.queue_url.context("the queue has no address")?;
+    Ok(QueueWithDeadLetters { url })
+}
