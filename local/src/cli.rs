@@ -95,7 +95,8 @@ async fn ctrl_c() {
 
 fn introduce(stack: &Stack, screen: &Term) -> anyhow::Result<()> {
     let base = stack.base_url();
-    let simulator = stack.simulator_url().map_or_else(|| "none: messages go to the Graph API".to_owned(), |url| url.to_string());
+    let simulator =
+        stack.simulator_url().map_or_else(|| "none: messages go to the Graph API".to_owned(), |url| url.to_string());
     screen.write_line("")?;
     for (label, value) in [
         ("API", format!("{base}/v1")),

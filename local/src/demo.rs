@@ -37,18 +37,23 @@ const CLOSED_EVERY: usize = 3;
 /// When the API refuses something or the screen cannot be written.
 pub async fn run(stack: &Stack, screen: &Term) -> anyhow::Result<()> {
     let api = ApiClient::new(stack.base_url(), stack.admin_key());
+    if stack.sends_to_meta() {
+        anyhow::bail!(
+            "the demo writes to invented numbers, which may belong to somebody: it does not send through Meta"
+        );
+    }
     let campaign = match unfinished(&api).await? {
         Some(campaign) => {
             screen.write_line("  An earlier run was cut off; its campaign goes on where it was.")?;
             campaign
         }
-        None => create(&api, screen).await?,
+        None => create(&api, screen, stack.speed()).await?,
     };
     let id = campaign["id"].as_str().context("the campaign has no id")?.to_owned();
     if campaign["status"] == "draft" {
         api.post(&format!("/v1/campaigns/{id}/start"), &Value::Null).await?;
     }
-    send(&api, &id).await?;
+    send(&api, &id, screen).await?;
     let report = follow(stack, &api, &id, screen).await?;
     screen::report(screen, &report, stack.base_url())?;
     Ok(())
@@ -64,7 +69,7 @@ async fn unfinished(api: &ApiClient) -> anyhow::Result<Option<Value>> {
     Ok(campaigns["data"].as_array().and_then(|all| all.iter().find(open)).cloned())
 }
 
-async fn create(api: &ApiClient, screen: &Term) -> anyhow::Result<Value> {
+async fn create(api: &ApiClient, screen: &Term, speed: Option<f64>) -> anyhow::Result<Value> {
     let account = account(api).await?;
     let definition = json!({
         "name": CAMPAIGN_NAME,
@@ -77,7 +82,7 @@ async fn create(api: &ApiClient, screen: &Term) -> anyhow::Result<Value> {
         "messages_per_second": 75,
     });
     let campaign = api.create_campaign(&definition, PEOPLE).await?;
-    screen::created(screen, &campaign)?;
+    screen::created(screen, &campaign, speed)?;
     Ok(campaign)
 }
 
@@ -105,15 +110,15 @@ async fn account(api: &ApiClient) -> anyhow::Result<Value> {
 }
 
 /// Shows the sending until the campaign has ended.
-async fn send(api: &ApiClient, id: &str) -> anyhow::Result<()> {
+async fn send(api: &ApiClient, id: &str, screen: &Term) -> anyhow::Result<()> {
     let mut bar: Option<SendingScreen> = None;
     loop {
         let campaign = api.get(&format!("/v1/campaigns/{id}")).await?;
-        let bar = bar.get_or_insert_with(|| SendingScreen::new(&campaign));
+        let bar = bar.get_or_insert_with(|| SendingScreen::new(&campaign, screen));
         bar.show(&campaign);
         match campaign["status"].as_str() {
             Some("completed" | "cancelled" | "failed") => {
-                bar.finish(&campaign);
+                bar.finish(&campaign)?;
                 return Ok(());
             }
             Some("paused") => {
@@ -171,4 +176,23 @@ async fn close_some(api: &ApiClient, id: &str) -> anyhow::Result<()> {
 fn buys(person: &Value) -> bool {
     let digits = person["phone"].as_str().unwrap_or_default().bytes().map(usize::from).sum::<usize>();
     digits % CLOSED_EVERY == 0 && person["opted_out"] == false
+}
+
+#[cfg(test)]
+mod tests {
+    use shared::campaign::audience::read_csv;
+    use shared::phone::PhoneNumber;
+
+    use super::PEOPLE;
+
+    #[test]
+    fn all_250_people_have_a_number_that_could_exist() {
+        let lines = read_csv(PEOPLE).unwrap();
+        assert_eq!(lines.len(), 250);
+        for (number, line) in lines {
+            let line = line.unwrap();
+            assert!(line.phone.parse::<PhoneNumber>().is_ok(), "line {number}");
+            assert!(!line.variables["first_name"].is_empty(), "line {number}");
+        }
+    }
 }

@@ -71,6 +71,8 @@ pub struct Stack {
     sources: Vec<Running>,
     gateway: Running,
     simulator: Option<simulator::Running>,
+    speed: f64,
+    graph_url: String,
     /// Removed at the end: the city database of a stack that keeps nothing on disk.
     _scratch: tempfile::TempDir,
 }
@@ -100,7 +102,8 @@ impl Stack {
             Storage::Memory => None,
         };
         let engines = Engines::start(storage).await?;
-        let credentials = Credentials::load(data_dir.as_ref().map(|folder| folder.join("credentials.json")).as_deref())?;
+        let credentials =
+            Credentials::load(data_dir.as_ref().map(|folder| folder.join("credentials.json")).as_deref())?;
         let resources = Resources::create_missing(&engines).await?;
         let scratch = tempfile::tempdir().context("cannot make a temporary folder")?;
 
@@ -114,7 +117,7 @@ impl Stack {
             (None, None) => anyhow::bail!("there is no Graph API to send to"),
         };
         let mut settings = resources.settings();
-        settings.extend(settings_of(&credentials, &base_url, graph_url));
+        settings.extend(settings_of(&credentials, &base_url, &graph_url));
         if simulator.is_some() && std::env::var_os("GEOIP_CITY_DB").is_none() {
             let path = scratch.path().join("test-city.mmdb");
             std::fs::write(&path, TEST_CITY_DB).context("cannot write to the temporary folder")?;
@@ -127,7 +130,19 @@ impl Stack {
         let functions = Functions::new(&settings, &resources.clients(&engines), &secrets)?;
         let sources = start_sources(&engines, &resources, &functions, data_dir.as_ref(), &people.mischief).await?;
         let gateway = HttpGateway::new(functions.routes()).start(listener);
-        Ok(Self { base_url, credentials, engines, resources, sources, gateway, simulator, _scratch: scratch })
+        let speed = people.speed;
+        Ok(Self {
+            base_url,
+            credentials,
+            engines,
+            resources,
+            sources,
+            gateway,
+            simulator,
+            speed,
+            graph_url,
+            _scratch: scratch,
+        })
     }
 
     /// Where the API, the webhook and the links are, without a slash at its end.
@@ -158,6 +173,19 @@ impl Stack {
     #[must_use]
     pub const fn simulator(&self) -> Option<&simulator::Running> {
         self.simulator.as_ref()
+    }
+
+    /// How many times faster than in life the simulated people react.
+    #[must_use]
+    pub fn speed(&self) -> Option<f64> {
+        self.simulator.as_ref().map(|_| self.speed)
+    }
+
+    /// Whether messages reach real people.
+    #[must_use]
+    pub fn sends_to_meta(&self) -> bool {
+        let host = Url::parse(&self.graph_url).ok().and_then(|url| url.host_str().map(str::to_owned));
+        host.is_some_and(|host| host == "facebook.com" || host.ends_with(".facebook.com"))
     }
 
     /// The embedded engines.
@@ -207,7 +235,7 @@ async fn start_simulator(
 }
 
 /// Settings of the functions that the environment may overrule.
-fn settings_of(credentials: &Credentials, base_url: &str, graph_url: String) -> BTreeMap<String, String> {
+fn settings_of(credentials: &Credentials, base_url: &str, graph_url: &str) -> BTreeMap<String, String> {
     let mut settings = BTreeMap::from([
         ("META_APP_SECRET".to_owned(), credentials.app_secrets.clone()),
         ("META_VERIFY_TOKEN".to_owned(), credentials.verify_token.clone()),
@@ -221,7 +249,7 @@ fn settings_of(credentials: &Credentials, base_url: &str, graph_url: String) -> 
             settings.insert(name.to_owned(), value);
         }
     }
-    settings.insert("META_GRAPH_URL".to_owned(), graph_url);
+    settings.insert("META_GRAPH_URL".to_owned(), graph_url.to_owned());
     settings
 }
 

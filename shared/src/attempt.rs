@@ -117,8 +117,7 @@ pub enum Stage {
 
 impl Stage {
     /// All stages from first to last.
-    pub const ALL: [Self; 6] =
-        [Self::Sent, Self::Delivered, Self::Read, Self::Clicked, Self::Replied, Self::Closed];
+    pub const ALL: [Self; 6] = [Self::Sent, Self::Delivered, Self::Read, Self::Clicked, Self::Replied, Self::Closed];
 
     /// The stage's name in the API.
     #[must_use]

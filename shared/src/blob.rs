@@ -68,8 +68,7 @@ impl Bucket {
     /// # Errors
     /// [`BlobError::NotFound`] or [`BlobError::Unavailable`].
     pub async fn get(&self, key: &str) -> Result<Bytes, BlobError> {
-        let unavailable =
-            |message: String| BlobError::Unavailable { operation: "get", key: key.to_owned(), message };
+        let unavailable = |message: String| BlobError::Unavailable { operation: "get", key: key.to_owned(), message };
         let object = match self.client.get_object().bucket(&self.name).key(key).send().await {
             Ok(object) => object,
             Err(error) if error.as_service_error().is_some_and(|e| e.is_no_such_key()) => {

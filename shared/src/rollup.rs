@@ -148,7 +148,10 @@ mod tests {
     #[test]
     fn sequence_numbers_compare_by_value() {
         assert!(SequenceNumber::new("9") < SequenceNumber::new("10"));
-        assert!(SequenceNumber::new("99999999999999999999999999999999999999") < SequenceNumber::new("100000000000000000000000000000000000000"));
+        assert!(
+            SequenceNumber::new("99999999999999999999999999999999999999")
+                < SequenceNumber::new("100000000000000000000000000000000000000")
+        );
     }
 
     #[test]
@@ -167,7 +170,8 @@ mod tests {
 
     #[test]
     fn what_was_applied_before_is_dropped_from_a_longer_batch() {
-        let change = |n: i64| (SequenceNumber::new(&n.to_string()), Contribution::from([(key("T"), counts(&[("x", n)]))]));
+        let change =
+            |n: i64| (SequenceNumber::new(&n.to_string()), Contribution::from([(key("T"), counts(&[("x", n)]))]));
         let update = updates([change(1), change(3), change(7)]).remove(0);
         assert_eq!(update.last(), &SequenceNumber::new("7"));
         let rest = update.after(&SequenceNumber::new("3")).unwrap();

@@ -148,10 +148,10 @@ impl Core {
             let mut wanted = Some(hundred.iter().cloned().map(keys::Key::item).collect::<Vec<_>>());
             let mut pause = std::time::Duration::from_millis(20);
             while let Some(now) = wanted.take().filter(|keys| !keys.is_empty()) {
-                let request = aws_sdk_dynamodb::types::KeysAndAttributes::builder()
-                    .set_keys(Some(now))
-                    .build()
-                    .map_err(|error| StoreError::Unavailable { operation: "BatchGetItem", message: error.to_string() })?;
+                let request =
+                    aws_sdk_dynamodb::types::KeysAndAttributes::builder().set_keys(Some(now)).build().map_err(
+                        |error| StoreError::Unavailable { operation: "BatchGetItem", message: error.to_string() },
+                    )?;
                 let mut found = self
                     .client
                     .batch_get_item()

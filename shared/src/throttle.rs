@@ -155,7 +155,13 @@ mod tests {
         stored.ok_or(())
     }
 
-    fn reserve_through(stored: &mut Option<UnixMicros>, seen: Option<UnixMicros>, now: UnixMicros, n: u32, rate: Rate) -> Result<Slots, Duration> {
+    fn reserve_through(
+        stored: &mut Option<UnixMicros>,
+        seen: Option<UnixMicros>,
+        now: UnixMicros,
+        n: u32,
+        rate: Rate,
+    ) -> Result<Slots, Duration> {
         let mut write = reserve(seen, now, n, rate);
         for _ in 0..3 {
             if let Ok(next) = apply(stored, write) {

@@ -5,6 +5,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use aws_sdk_dynamodb::types::StreamViewType;
 use shared::attempt::claim::{CALL_TIMEOUT, RECORD_GRACE};
 use shared::queue::INLINE_LIMIT_BYTES;
 use shared::store::schema::{CORE, IndexSchema, KeyPair, ROLLUP, TableSchema};
@@ -70,7 +71,7 @@ fn assert_table(table: &Yaml, schema: &TableSchema) {
     let expected: Vec<_> = schema.key_attributes().into_iter().map(|attribute| (attribute, "S")).collect();
     assert_eq!(attributes, expected);
     let view = table["StreamSpecification"]["StreamViewType"].as_str();
-    assert_eq!(view, schema.stream.as_ref().map(|view| view.as_str()));
+    assert_eq!(view, schema.stream.as_ref().map(StreamViewType::as_str));
     let ttl = &table["TimeToLiveSpecification"];
     assert_eq!(ttl["AttributeName"].as_str(), schema.ttl_attribute);
     assert_eq!(ttl["Enabled"].as_bool(), schema.ttl_attribute.map(|_| true));

@@ -41,12 +41,7 @@ impl Config {
         let bucket = settings.required("BUCKET");
         let admin_key = settings.required("ADMIN_API_KEY_SHA256");
         settings.finish(|| {
-            Some(Self {
-                core_table: core_table?,
-                rollup_table: rollup_table?,
-                bucket: bucket?,
-                admin_key: admin_key?,
-            })
+            Some(Self { core_table: core_table?, rollup_table: rollup_table?, bucket: bucket?, admin_key: admin_key? })
         })
     }
 }

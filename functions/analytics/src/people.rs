@@ -155,8 +155,7 @@ async fn walk(
     for page in first..end {
         let body = analytics.bucket.get(&key::audience_page(campaign.workspace, campaign.id, PageNumber(page))).await?;
         let recipients: Vec<Recipient> = serde_json::from_slice(&body).map_err(|error| Problem::internal(&error))?;
-        let keys: Vec<AttemptKey> =
-            recipients.iter().map(|recipient| campaign.attempt_key(recipient.seq)).collect();
+        let keys: Vec<AttemptKey> = recipients.iter().map(|recipient| campaign.attempt_key(recipient.seq)).collect();
         let attempts = analytics.core.attempts(&keys).await?;
         for recipient in recipients.into_iter().filter(|recipient| recipient.seq.0 >= from) {
             let attempt = attempts.get(&recipient.seq);
@@ -208,12 +207,7 @@ fn person(campaign: &Campaign, recipient: &Recipient, attempt: Option<&Attempt>)
     }
 }
 
-async fn skipped(
-    analytics: &Analytics,
-    campaign: &Campaign,
-    from: u32,
-    most: usize,
-) -> Result<Response, Problem> {
+async fn skipped(analytics: &Analytics, campaign: &Campaign, from: u32, most: usize) -> Result<Response, Problem> {
     let body = analytics.bucket.get(&key::skipped(campaign.workspace, campaign.id)).await?;
     let all: Vec<Skipped> = serde_json::from_slice(&body).map_err(|error| Problem::internal(&error))?;
     let from = usize::try_from(from).unwrap_or(usize::MAX);

@@ -70,10 +70,13 @@ pub(crate) async fn read_form(request: Request) -> Result<(Bytes, Option<String>
                     .map_err(|_| Problem::invalid("/audience", "the CSV must be in UTF-8"))?;
                 csv = Some(text);
             }
-            Some(other) => return Err(Problem::invalid(format!("/{other}"), "the form has the parts campaign and audience")),
+            Some(other) => {
+                return Err(Problem::invalid(format!("/{other}"), "the form has the parts campaign and audience"));
+            }
             None => {}
         }
     }
-    let definition = definition.ok_or_else(|| Problem::invalid("/campaign", "the form needs this part: the definition as JSON"))?;
+    let definition =
+        definition.ok_or_else(|| Problem::invalid("/campaign", "the form needs this part: the definition as JSON"))?;
     Ok((definition, csv))
 }

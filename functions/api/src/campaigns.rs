@@ -97,8 +97,7 @@ pub(crate) async fn shown(api: &Api, campaign: &Campaign) -> Result<Value, Probl
     for hour in [Some(&this_hour), Some(&last_hour).filter(|last| **last != this_hour)].into_iter().flatten() {
         minutes.extend(api.rollups.items(&pk, &format!("{}#{hour}", views::MINUTE)).await?);
     }
-    let actual =
-        accepted_in_last_minute(minutes.iter().map(|item| (item.sk.as_str(), &item.counts)), now);
+    let actual = accepted_in_last_minute(minutes.iter().map(|item| (item.sk.as_str(), &item.counts)), now);
     let account = api.core.account(campaign.workspace, campaign.account).await?;
     let target = campaign.rate(account.map_or(DEFAULT_RATE, |account| account.messages_per_second));
     let (pages_done, waiting) = pages(api, campaign, now).await?;

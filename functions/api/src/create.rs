@@ -97,11 +97,7 @@ pub(crate) async fn campaign(
     let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     let planned = count(audience.recipients.len());
     let shards = shards_for(planned);
-    let links = if new.track_links {
-        make_links(api, &account, id, &urls, planned, shards).await?
-    } else {
-        Vec::new()
-    };
+    let links = if new.track_links { make_links(api, &account, id, &urls, planned, shards).await? } else { Vec::new() };
     write_audience(api, workspace, id, &audience).await?;
 
     let campaign = Campaign {
@@ -150,7 +146,10 @@ fn nobody(audience: &Plan) -> Problem {
     match audience.skipped.first() {
         Some(Skipped { line, reason, .. }) => Problem::invalid(
             "/audience",
-            format!("no line can be sent to; {} were skipped, the first (line {line}) because {reason}", audience.skipped.len()),
+            format!(
+                "no line can be sent to; {} were skipped, the first (line {line}) because {reason}",
+                audience.skipped.len()
+            ),
         ),
         None => Problem::invalid("/audience", "the audience is empty"),
     }

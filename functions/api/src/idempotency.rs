@@ -27,11 +27,7 @@ const MAX_KEPT_BYTES: usize = 300 * 1024;
 pub(crate) struct NewId(pub(crate) Ulid);
 
 /// Runs the request once, whatever number of times it is sent.
-pub(crate) async fn repeat(
-    State(api): State<Arc<Api>>,
-    mut request: Request,
-    next: Next,
-) -> Result<Response, Problem> {
+pub(crate) async fn repeat(State(api): State<Arc<Api>>, mut request: Request, next: Next) -> Result<Response, Problem> {
     let now = UnixMillis::now();
     let Some(key) = request.headers().get("idempotency-key") else {
         request.extensions_mut().insert(NewId(ulid_at(now)));
@@ -66,7 +62,8 @@ pub(crate) async fn repeat(
 async fn keep(api: &Api, caller: Caller, key_hash: &str, response: Response) -> Result<Response, Problem> {
     let (head, body) = response.into_parts();
     let body = to_bytes(body, usize::MAX).await.map_err(|error| Problem::internal(&error))?;
-    let kept = std::str::from_utf8(&body).ok().filter(|_| !head.status.is_server_error() && body.len() <= MAX_KEPT_BYTES);
+    let kept =
+        std::str::from_utf8(&body).ok().filter(|_| !head.status.is_server_error() && body.len() <= MAX_KEPT_BYTES);
     let written = match kept {
         Some(text) => api.core.end_request(caller.workspace, key_hash, head.status.as_u16(), text).await,
         None => api.core.abandon_request(caller.workspace, key_hash).await,

@@ -41,8 +41,7 @@ pub(crate) async fn campaign(
         return Ok(());
     };
     if campaign.status == Status::Scheduled && campaign.schedule.start_at.is_none_or(|start| start <= now) {
-        let start =
-            Transition { from: Status::Scheduled, to: Status::Running, reason: None, at: now, due: Some(now) };
+        let start = Transition { from: Status::Scheduled, to: Status::Running, reason: None, at: now, due: Some(now) };
         if !dispatch.core.transition(workspace, id, &start).await? {
             return Ok(());
         }

@@ -41,9 +41,7 @@ impl Config {
         let core_table = settings.required("CORE_TABLE");
         let bucket = settings.required("BUCKET");
         let city_db: Option<String> = settings.optional("GEOIP_CITY_DB");
-        settings.finish(|| {
-            Some(Self { core_table: core_table?, bucket: bucket?, city_db: city_db.map(PathBuf::from) })
-        })
+        settings.finish(|| Some(Self { core_table: core_table?, bucket: bucket?, city_db: city_db.map(PathBuf::from) }))
     }
 }
 

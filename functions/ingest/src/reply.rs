@@ -19,8 +19,24 @@ const LATEST: usize = 10;
 
 /// Words with which people ask not to be written to again; the whole message, in any case.
 const STOP_WORDS: [&str; 18] = [
-    "stop", "unsubscribe", "cancel", "end", "quit", "opt out", "optout", "stop promotions", "parar", "sair", "baja",
-    "arret", "arrêt", "desabonner", "berhenti", "إيقاف", "توقف", "退订",
+    "stop",
+    "unsubscribe",
+    "cancel",
+    "end",
+    "quit",
+    "opt out",
+    "optout",
+    "stop promotions",
+    "parar",
+    "sair",
+    "baja",
+    "arret",
+    "arrêt",
+    "desabonner",
+    "berhenti",
+    "إيقاف",
+    "توقف",
+    "退订",
 ];
 
 /// The attempt that the message answers, if one can be told. Without a quote that depends on when messages left and when
@@ -85,10 +101,7 @@ fn last_before(touches: &[Touch], at: UnixMillis) -> Option<&Touch> {
 
 /// Whether the message is an answer of a person: a system notice, an edit or a deletion is none.
 pub(crate) const fn is_a_reply(message: &InboundMessage) -> bool {
-    !matches!(
-        message.content,
-        MessageContent::System(_) | MessageContent::Edit { .. } | MessageContent::Revoke { .. }
-    )
+    !matches!(message.content, MessageContent::System(_) | MessageContent::Edit { .. } | MessageContent::Revoke { .. })
 }
 
 /// Whether the whole message is a request to stop.

@@ -133,8 +133,14 @@ mod tests {
     #[test]
     fn previews_crawlers_and_heads_are_machines_with_their_reason() {
         assert_eq!(machine("GET", Some("WhatsApp/2.23.20.0 A")), "preview");
-        assert_eq!(machine("GET", Some("facebookexternalhit/1.1 (+http://www.facebook.com/externalhit_uatext.php)")), "preview");
-        assert_eq!(machine("GET", Some("Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)")), "crawler");
+        assert_eq!(
+            machine("GET", Some("facebookexternalhit/1.1 (+http://www.facebook.com/externalhit_uatext.php)")),
+            "preview"
+        );
+        assert_eq!(
+            machine("GET", Some("Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)")),
+            "crawler"
+        );
         assert_eq!(machine("GET", Some("curl/8.5.0")), "crawler");
         assert_eq!(machine("HEAD", Some(IPHONE)), "head");
         assert_eq!(machine("GET", None), "no_user_agent");

@@ -149,11 +149,8 @@ fn report(effects: &mut Effects, route: Route, item: &Item, seen: UnixMillis) {
     let waba = item.waba_id.as_deref().unwrap_or_default();
     // Without a time of Meta's the day we first saw it is part of the id: a repeat on a later day is a new row.
     let id = activity::id_of(at_or_day(item.entry_time, seen), &[&item.field, waba, number, &raw]);
-    let content = Content::MetaReported {
-        field: item.field.clone(),
-        kind: item.event.kind().to_owned(),
-        raw: Kept::Inline(raw),
-    };
+    let content =
+        Content::MetaReported { field: item.field.clone(), kind: item.event.kind().to_owned(), raw: Kept::Inline(raw) };
     let at = UnixMillis(i64::try_from(id.ulid().timestamp_ms()).unwrap_or(at.0));
     effects.record(route, FeedEvent { v: 1, id, at, seen, variant: None, content });
 }

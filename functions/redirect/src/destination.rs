@@ -36,7 +36,8 @@ mod tests {
 
     #[test]
     fn no_query_can_change_the_host() {
-        let location = with_query("https://shop.example/", "redir_url=https%3A%2F%2Fevil.example&@evil.example").unwrap();
+        let location =
+            with_query("https://shop.example/", "redir_url=https%3A%2F%2Fevil.example&@evil.example").unwrap();
         assert_eq!(Url::parse(&location).unwrap().host_str(), Some("shop.example"));
     }
 }

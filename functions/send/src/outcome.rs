@@ -50,12 +50,7 @@ pub(crate) async fn record(
 }
 
 /// Gives the claim back without a call.
-pub(crate) async fn give_back(
-    send: &Send,
-    key: &AttemptKey,
-    number: u16,
-    now: UnixMillis,
-) -> Result<(), StoreError> {
+pub(crate) async fn give_back(send: &Send, key: &AttemptKey, number: u16, now: UnixMillis) -> Result<(), StoreError> {
     release(send, key, number, Duration::ZERO, 0, now).await
 }
 

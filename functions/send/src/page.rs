@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use futures::stream::FuturesUnordered;
 use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use shared::account::Account;
 use shared::attempt::claim::{Readiness, readiness};
 use shared::attempt::{Attempt, AttemptKey, Moment, Seq};
@@ -100,12 +100,7 @@ struct Sorted {
     lost: Vec<(AttemptKey, u16)>,
 }
 
-fn sort(
-    campaign: &Campaign,
-    recipients: Vec<Recipient>,
-    attempts: &HashMap<Seq, Attempt>,
-    now: UnixMillis,
-) -> Sorted {
+fn sort(campaign: &Campaign, recipients: Vec<Recipient>, attempts: &HashMap<Seq, Attempt>, now: UnixMillis) -> Sorted {
     let mut sorted = Sorted { free: Vec::new(), later: None, lost: Vec::new() };
     for recipient in recipients {
         let attempt = attempts.get(&recipient.seq);
@@ -141,8 +136,7 @@ async fn send_to(
     let rate = Rate::per_second(campaign.rate(account.messages_per_second));
     let n = rate.portion(u32::try_from(free.len()).unwrap_or(u32::MAX));
     let now = UnixMicros::from_millis(UnixMillis::now());
-    let reserved =
-        send.core.reserve_slots(workspace, account.id, n, rate, send.last_seen(account.id), now).await?;
+    let reserved = send.core.reserve_slots(workspace, account.id, n, rate, send.last_seen(account.id), now).await?;
     let slots = match reserved {
         Reservation::Granted { slots, next_free } => {
             send.saw(account.id, next_free);
@@ -195,7 +189,11 @@ async fn look_again(
     if free.is_empty() && lost.is_empty() && later.is_none() {
         return finish(send, &campaign, page).await;
     }
-    let wait = if free.is_empty() && lost.is_empty() { later.map_or(SHORTEST_WAIT, |at| at.since(now)) } else { SHORTEST_WAIT };
+    let wait = if free.is_empty() && lost.is_empty() {
+        later.map_or(SHORTEST_WAIT, |at| at.since(now))
+    } else {
+        SHORTEST_WAIT
+    };
     Ok(PageOutcome::Later(wait.max(SHORTEST_WAIT), "recipients are to be tried again"))
 }
 

@@ -88,13 +88,7 @@ fn first_attempt(context: &Context, recipient: &Recipient) -> Attempt {
 }
 
 /// Meta's send body for this recipient.
-fn body(
-    send: &Send,
-    context: &Context,
-    key: &AttemptKey,
-    recipient: &Recipient,
-    number: u16,
-) -> Result<Value, String> {
+fn body(send: &Send, context: &Context, key: &AttemptKey, recipient: &Recipient, number: u16) -> Result<Value, String> {
     let variant = context.campaign.variants.get(usize::from(recipient.variant.0));
     let message = variant.map(|variant| &variant.message).ok_or("the variant does not exist")?;
     let link = |url: &str| -> Option<Filled> {

@@ -3,11 +3,14 @@
 use comfy_table::presets::UTF8_BORDERS_ONLY;
 use comfy_table::{Cell, CellAlignment, Color, Table};
 use console::{Term, style};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::Value;
 
 /// Width of a full bar of the funnel, in characters.
 const BAR_WIDTH: usize = 30;
+
+/// How often the progress bar is drawn at most.
+const FRAMES_A_SECOND: u8 = 10;
 
 /// The funnel's stages with what a recipient who is stuck there has not done.
 const STAGES: [(&str, &str); 6] = [
@@ -20,7 +23,7 @@ const STAGES: [(&str, &str); 6] = [
 ];
 
 /// A created campaign in one line.
-pub(super) fn created(screen: &Term, campaign: &Value) -> std::io::Result<()> {
+pub(super) fn created(screen: &Term, campaign: &Value, speed: Option<f64>) -> std::io::Result<()> {
     let skipped = campaign["skipped_count"].as_u64().unwrap_or(0);
     let (messages, seconds) = (&campaign["estimate"]["messages"], &campaign["estimate"]["duration_s"]);
     screen.write_line("")?;
@@ -29,18 +32,24 @@ pub(super) fn created(screen: &Term, campaign: &Value) -> std::io::Result<()> {
         "  {} messages planned, {skipped} skipped, about {seconds} s at 75 messages/s",
         style(messages).cyan(),
     ))?;
+    if let Some(speed) = speed {
+        let note = format!("the people are simulated and react {speed} times faster than in life");
+        screen.write_line(&format!("  {}", style(note).dim()))?;
+    }
     screen.write_line("")
 }
 
 /// The progress bar of the sending.
 pub(super) struct SendingScreen {
     bar: ProgressBar,
+    screen: Term,
 }
 
 impl SendingScreen {
-    pub(super) fn new(campaign: &Value) -> Self {
+    pub(super) fn new(campaign: &Value, screen: &Term) -> Self {
         let planned = count(campaign, "/progress/total") - count(campaign, "/progress/skipped");
-        let bar = ProgressBar::new(planned.unsigned_abs());
+        let target = ProgressDrawTarget::term(screen.clone(), FRAMES_A_SECOND);
+        let bar = ProgressBar::with_draw_target(Some(planned.unsigned_abs()), target);
         // The template is fixed and known to be well formed; should it not be, the default shows as much.
         if let Ok(style) = ProgressStyle::with_template(
             "  Sending    {bar:30.green/dim} {pos:>4}/{len}  {per_sec:>8}  {eta:>3} left  {msg}",
@@ -52,7 +61,7 @@ impl SendingScreen {
                 },
             ));
         }
-        Self { bar }
+        Self { bar, screen: screen.clone() }
     }
 
     pub(super) fn show(&self, campaign: &Value) {
@@ -61,10 +70,11 @@ impl SendingScreen {
         self.bar.set_message(campaign["waiting"]["reason"].as_str().unwrap_or_default().to_owned());
     }
 
-    pub(super) fn finish(&self, campaign: &Value) {
+    pub(super) fn finish(&self, campaign: &Value) -> std::io::Result<()> {
         self.show(campaign);
         self.bar.set_message("done");
         self.bar.abandon();
+        self.screen.write_line("")
     }
 }
 
@@ -101,7 +111,7 @@ impl<'a> FunnelScreen<'a> {
 
 fn funnel(report: &Value) -> Vec<String> {
     let sent = count(report, "/stages/sent/count").max(1);
-    let mut lines = vec![String::new()];
+    let mut lines = Vec::new();
     for (stage, missing) in STAGES {
         let reached = count(report, &format!("/stages/{stage}/count"));
         let stuck = count(report, &format!("/stuck_at/{stage}"));
@@ -226,7 +236,8 @@ fn duration(ms: &Value) -> String {
         return "–".to_owned();
     };
     match ms {
-        0..=999 => format!("{ms} ms"),
+        // Meta reports whole seconds.
+        0..=999 => "< 1 s".to_owned(),
         1_000..=119_999 => format!("{:.1} s", ms as f64 / 1_000.0),
         120_000..=7_199_999 => format!("{:.0} min", ms as f64 / 60_000.0),
         _ => format!("{:.1} h", ms as f64 / 3_600_000.0),
@@ -245,14 +256,17 @@ mod tests {
         });
         let lines: Vec<String> =
             funnel(&report).iter().map(|line| console::strip_ansi_codes(line).trim_end().to_owned()).collect();
-        assert_eq!(lines[1], "  sent       ██████████████████████████████  250  100 %   10 stuck here: not delivered");
-        assert_eq!(lines[3], "  read       █████████████████████░░░░░░░░░  180   72 %   100 stuck here: no click, no reply");
-        assert_eq!(lines[6], "  closed     ███░░░░░░░░░░░░░░░░░░░░░░░░░░░   25   10 %");
+        assert_eq!(lines[0], "  sent       ██████████████████████████████  250  100 %   10 stuck here: not delivered");
+        assert_eq!(
+            lines[2],
+            "  read       █████████████████████░░░░░░░░░  180   72 %   100 stuck here: no click, no reply"
+        );
+        assert_eq!(lines[5], "  closed     ███░░░░░░░░░░░░░░░░░░░░░░░░░░░   25   10 %");
     }
 
     #[test]
     fn durations_are_shown_as_people_say_them() {
         let shown = |ms: u64| duration(&serde_json::json!(ms));
-        assert_eq!([shown(50), shown(1_500), shown(300_000), shown(9_000_000)], ["50 ms", "1.5 s", "5 min", "2.5 h"]);
+        assert_eq!([shown(50), shown(1_500), shown(300_000), shown(9_000_000)], ["< 1 s", "1.5 s", "5 min", "2.5 h"]);
     }
 }

@@ -39,8 +39,7 @@ impl Functions {
         let send = Arc::new(send::Send::new(send::Config::read(settings())?, clients, secrets.clone())?);
         let rollup = Arc::new(rollup::Rollup::new(rollup::Config::read(settings())?, clients));
         let api = api::router(api::Api::new(api::Config::read(settings())?, clients, secrets.clone()));
-        let analytics =
-            analytics::router(analytics::Analytics::new(analytics::Config::read(settings())?, clients));
+        let analytics = analytics::router(analytics::Analytics::new(analytics::Config::read(settings())?, clients));
         Ok(Self {
             webhook: from_http(service_fn(move |request: Request| {
                 let webhook = Arc::clone(&webhook);

@@ -13,6 +13,7 @@ mod dynamodb;
 mod http_gateway;
 mod persistence;
 mod s3;
+mod scenarios;
 mod sqs;
 mod sqs_source;
 mod stream_source;

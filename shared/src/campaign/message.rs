@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::render::{self, Filled, Fields, Unfilled};
+use super::render::{self, Fields, Filled, Unfilled};
 
 /// A message in the API's shape. Its `Debug` shows the type only, never the text.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -130,8 +130,11 @@ impl Message {
                 serde_json::json!({"type": "text", "text": {"body": body, "preview_url": text.preview_url}})
             }
             Self::Template { template } => {
-                let components =
-                    template.components.iter().map(|c| fill_template(c, fields, false)).collect::<Result<Vec<_>, _>>()?;
+                let components = template.components.iter().map(|c| fill_template(c, fields, false)).collect::<Result<
+                    Vec<_>,
+                    _,
+                >>(
+                )?;
                 let mut filled = serde_json::json!({
                     "name": template.name,
                     "language": {"code": template.language},
@@ -228,7 +231,9 @@ fn fill_strings(value: &Value, fields: &Fields<'_>) -> Result<Value, Unfilled> {
             .map(|(key, value)| Ok((key.clone(), fill_strings(value, fields)?)))
             .collect::<Result<serde_json::Map<_, _>, Unfilled>>()
             .map(Value::Object),
-        Value::Array(list) => list.iter().map(|v| fill_strings(v, fields)).collect::<Result<Vec<_>, _>>().map(Value::Array),
+        Value::Array(list) => {
+            list.iter().map(|v| fill_strings(v, fields)).collect::<Result<Vec<_>, _>>().map(Value::Array)
+        }
         Value::String(text) => render::fill(text, fields).map(Value::String),
         other => Ok(other.clone()),
     }
@@ -241,7 +246,8 @@ mod tests {
     use super::*;
 
     fn link(url: &str) -> Option<Filled> {
-        url.starts_with("https://shop").then(|| Filled { code: "c0de".to_owned(), short_url: "https://go.example/c0de".to_owned() })
+        url.starts_with("https://shop")
+            .then(|| Filled { code: "c0de".to_owned(), short_url: "https://go.example/c0de".to_owned() })
     }
 
     fn fill(message: &Message, variables: &[(&str, &str)]) -> Result<Value, Unfilled> {
@@ -273,7 +279,10 @@ mod tests {
         let filled = fill(&message, &[("first_name", "Wei")]).unwrap();
         let components = &filled["template"]["components"];
         assert_eq!(components[0]["parameters"][0]["text"], "Wei");
-        assert_eq!(components[0]["parameters"][1], serde_json::json!({"type": "text", "text": "https://go.example/c0de"}));
+        assert_eq!(
+            components[0]["parameters"][1],
+            serde_json::json!({"type": "text", "text": "https://go.example/c0de"})
+        );
         assert_eq!(components[1]["parameters"][0], serde_json::json!({"type": "text", "text": "c0de"}));
     }
 

@@ -101,11 +101,7 @@ pub fn fill_without_links(text: &str, fields: &Fields<'_>) -> Result<String, Unf
     assemble(text, fields, |_| None)
 }
 
-fn assemble(
-    text: &str,
-    fields: &Fields<'_>,
-    short_url: impl Fn(&str) -> Option<String>,
-) -> Result<String, Unfilled> {
+fn assemble(text: &str, fields: &Fields<'_>, short_url: impl Fn(&str) -> Option<String>) -> Result<String, Unfilled> {
     let mut filled = String::with_capacity(text.len() + 32);
     for segment in segments(text).map_err(|_| Unfilled::MalformedPlaceholder)? {
         match segment {
@@ -176,8 +172,7 @@ fn find_link(text: &str) -> Option<usize> {
     let bytes = text.as_bytes();
     text.char_indices().map(|(at, _)| at).find(|&at| {
         let starts = |scheme: &[u8]| bytes[at..].get(..scheme.len()).is_some_and(|s| s.eq_ignore_ascii_case(scheme));
-        (starts(b"https://") || starts(b"http://"))
-            && !text[..at].ends_with(|c: char| c.is_ascii_alphanumeric())
+        (starts(b"https://") || starts(b"http://")) && !text[..at].ends_with(|c: char| c.is_ascii_alphanumeric())
     })
 }
 
@@ -186,14 +181,19 @@ fn find_link(text: &str) -> Option<usize> {
 fn link_length(text: &str) -> usize {
     let end = text
         .char_indices()
-        .find(|&(at, c)| c.is_whitespace() || matches!(c, '<' | '>' | '"' | '«' | '»' | '“' | '”') || text[at..].starts_with("{{"))
+        .find(|&(at, c)| {
+            c.is_whitespace() || matches!(c, '<' | '>' | '"' | '«' | '»' | '“' | '”') || text[at..].starts_with("{{")
+        })
         .map_or(text.len(), |(at, _)| at);
     let mut link = &text[..end];
     if text[end..].starts_with("{{") {
         return link.len();
     }
     while let Some(last) = link.chars().next_back() {
-        let ends_sentence = matches!(last, '.' | ',' | ';' | ':' | '!' | '?' | '\'' | '…' | '。' | '，' | '！' | '？' | '、' | '؟' | '،');
+        let ends_sentence = matches!(
+            last,
+            '.' | ',' | ';' | ':' | '!' | '?' | '\'' | '…' | '。' | '，' | '！' | '？' | '、' | '؟' | '،'
+        );
         let unopened = match last {
             ')' => link.matches('(').count() < link.matches(')').count(),
             ']' => link.matches('[').count() < link.matches(']').count(),

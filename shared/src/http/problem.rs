@@ -132,8 +132,7 @@ impl Problem {
     #[must_use]
     pub fn unavailable(cause: &dyn fmt::Display) -> Self {
         let detail = "a service behind the API did not answer; repeat the request";
-        let problem =
-            Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Temporarily unavailable", detail);
+        let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Temporarily unavailable", detail);
         tracing::error!(request_id = problem.request_id, cause = %cause, "a request failed");
         problem
     }

@@ -170,8 +170,16 @@ mod tests {
         let contribution = of_attempt(&key(), &attempt);
         assert_eq!(
             item(&contribution, view::TOTAL),
-            ["0.accepted=1", "0.claimed=1", "0.delivered=1", "0.delivered.inferred=1", "0.read=1", "0.sent=1", "0.stuck.read=1"]
-                .map(|count| format!("TOTAL#03 {count}"))
+            [
+                "0.accepted=1",
+                "0.claimed=1",
+                "0.delivered=1",
+                "0.delivered.inferred=1",
+                "0.read=1",
+                "0.sent=1",
+                "0.stuck.read=1"
+            ]
+            .map(|count| format!("TOTAL#03 {count}"))
         );
         assert_eq!(item(&contribution, view::DELAY), [] as [&str; 0], "an inferred delivery has no time to open");
         assert_eq!(
@@ -184,7 +192,13 @@ mod tests {
     fn a_failed_send_counts_its_code() {
         let mut attempt = claimed();
         let Moment { at, seen } = at(10);
-        attempt.learn(&Evidence::Failed(crate::attempt::Failure { at, seen, code: 131_026, title: None, details: None }));
+        attempt.learn(&Evidence::Failed(crate::attempt::Failure {
+            at,
+            seen,
+            code: 131_026,
+            title: None,
+            details: None,
+        }));
         let contribution = of_attempt(&key(), &attempt);
         assert_eq!(
             item(&contribution, view::TOTAL),

@@ -32,7 +32,10 @@ impl Core {
                 .set_item(Some(item))
                 .condition_expression("attribute_not_exists(pk)")
                 .build()
-                .map_err(|error| StoreError::Unavailable { operation: "TransactWriteItems", message: error.to_string() })?;
+                .map_err(|error| StoreError::Unavailable {
+                    operation: "TransactWriteItems",
+                    message: error.to_string(),
+                })?;
             transaction = transaction.transact_items(TransactWriteItem::builder().put(put).build());
         }
         match transaction.send().await {

@@ -9,11 +9,7 @@ impl Core {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn record_event(
-        &self,
-        route: Option<(WorkspaceId, AccountId)>,
-        event: &Event,
-    ) -> Result<(), StoreError> {
+    pub async fn record_event(&self, route: Option<(WorkspaceId, AccountId)>, event: &Event) -> Result<(), StoreError> {
         let (workspace, account) = route.unzip();
         let key = keys::event(workspace, account, event.id, event.at);
         self.put_new("event", key, event, Item::new()).await.map(|_| ())

@@ -64,11 +64,7 @@ impl Core {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn campaign(
-        &self,
-        workspace: WorkspaceId,
-        campaign: CampaignId,
-    ) -> Result<Option<Campaign>, StoreError> {
+    pub async fn campaign(&self, workspace: WorkspaceId, campaign: CampaignId) -> Result<Option<Campaign>, StoreError> {
         self.get("campaign", keys::campaign(workspace, campaign)).await
     }
 

@@ -106,9 +106,8 @@ impl Update {
     }
 
     fn condition(&self) -> Option<String> {
-        (!self.conditions.is_empty()).then(|| {
-            self.conditions.iter().map(|condition| format!("({condition})")).collect::<Vec<_>>().join(" AND ")
-        })
+        (!self.conditions.is_empty())
+            .then(|| self.conditions.iter().map(|condition| format!("({condition})")).collect::<Vec<_>>().join(" AND "))
     }
 
     /// Writes it to a table.

@@ -72,7 +72,8 @@ pub fn attempt(key: &AttemptKey) -> Key {
 #[must_use]
 pub fn read_attempt(pk: &str, sk: &str) -> Option<AttemptKey> {
     let mut parts = pk.split('#');
-    let (workspace, campaign, shard) = match (parts.next()?, parts.next()?, parts.next()?, parts.next()?, parts.next()?) {
+    let (workspace, campaign, shard) = match (parts.next()?, parts.next()?, parts.next()?, parts.next()?, parts.next()?)
+    {
         ("WS", workspace, "ATTEMPTS", campaign, shard) => (workspace, campaign, shard),
         _ => return None,
     };

@@ -4,7 +4,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::expression::{Update, Updated};
 use super::{Item, StoreError, keys::Key, number, text, unavailable};
-use crate::rollup::{Counts, CounterUpdate, SequenceNumber};
+use crate::rollup::{CounterUpdate, Counts, SequenceNumber};
 
 /// Attribute that holds the last applied sequence number.
 const APPLIED: &str = "applied";

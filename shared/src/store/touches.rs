@@ -55,12 +55,7 @@ impl Core {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn touches(
-        &self,
-        workspace: WorkspaceId,
-        digits: &str,
-        limit: usize,
-    ) -> Result<Vec<Touch>, StoreError> {
+    pub async fn touches(&self, workspace: WorkspaceId, digits: &str, limit: usize) -> Result<Vec<Touch>, StoreError> {
         let pk = keys::phone_alias_pk(workspace, digits);
         let items = self.query(&pk, keys::TOUCH_PREFIX, None, Some(limit), false).await?;
         items.into_iter().map(|item| read("touch", item)).collect()

@@ -1,0 +1,148 @@
+//! The sample events of `events/`: each is what its function takes, and says what its README says.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use aws_lambda_events::event::dynamodb::Event as StreamEvent;
+use aws_lambda_events::event::sqs::SqsEvent;
+use lambda_http::request::RequestContext;
+use lambda_http::{Body, Request, RequestExt};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use shared::attempt::Seq;
+use shared::link::ShortLinks;
+use shared::link::code::{KeyId, LinkId};
+use shared::meta::signature::{self, AppSecret};
+use shared::meta::webhook;
+use shared::queue::{self, DispatchCommand, Inbound, SendCommand};
+
+/// The settings that the README names.
+const APP_SECRET: &str = "test_app_secret";
+const VERIFY_TOKEN: &str = "test_verify_token";
+const LINK_KEYS: &str = "1:000102030405060708090a0b0c0d0e0f";
+const ADMIN_KEY: &str = "tt_test_admin_key";
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../events")
+}
+
+fn text(name: &str) -> String {
+    std::fs::read_to_string(folder().join(format!("{name}.json"))).unwrap()
+}
+
+fn event<T: DeserializeOwned>(name: &str) -> T {
+    serde_json::from_str(&text(name)).unwrap()
+}
+
+fn request(name: &str) -> Request {
+    let request = lambda_http::request::from_str(&text(name)).unwrap();
+    assert!(matches!(request.request_context_ref(), Some(RequestContext::ApiGatewayV2(_))), "{name}");
+    request
+}
+
+fn body(request: &Request) -> &[u8] {
+    match request.body() {
+        Body::Text(text) => text.as_bytes(),
+        Body::Binary(bytes) => bytes,
+        _ => &[],
+    }
+}
+
+/// The messages of a batch that came over the queue whose ARN ends so.
+fn messages<T: DeserializeOwned>(name: &str, queue: &str) -> Vec<T> {
+    let batch: SqsEvent = event(name);
+    assert!(batch.records.iter().all(|record| record.event_source_arn.as_deref().unwrap().ends_with(queue)));
+    batch.records.iter().map(|record| queue::read(record.body.as_deref()).unwrap()).collect()
+}
+
+#[test]
+fn the_handshake_presents_the_verify_token() {
+    let request = request("webhook-get");
+    assert_eq!((request.method().as_str(), request.uri().path()), ("GET", "/webhooks/meta"));
+    let query = request.query_string_parameters();
+    assert_eq!(query.first("hub.mode"), Some("subscribe"));
+    assert_eq!(query.first("hub.verify_token"), Some(VERIFY_TOKEN));
+    assert!(query.first("hub.challenge").is_some());
+}
+
+#[test]
+fn the_notification_is_signed_and_is_what_ingest_gets() {
+    let request = request("webhook-post");
+    let header = request.headers()["x-hub-signature-256"].as_bytes();
+    signature::verify(body(&request), Some(header), &[AppSecret::new(APP_SECRET).unwrap()]).unwrap();
+    assert_eq!(webhook::parse(body(&request)).unwrap().items.len(), 1);
+
+    let queued: Vec<Inbound> = messages("ingest-sqs-webhook", ":thirdtick-events");
+    let [Inbound::MetaWebhook { body: queued, .. }] = queued.as_slice() else { panic!("not one notification") };
+    assert_eq!(queued.as_bytes(), body(&request));
+}
+
+#[test]
+fn the_link_is_that_of_the_queued_click() {
+    let clicks: Vec<Inbound> = messages("ingest-sqs-click", ":thirdtick-events");
+    let [Inbound::Click(click)] = clicks.as_slice() else { panic!("not one click") };
+    let links = ShortLinks::new("", LINK_KEYS.parse().unwrap());
+    let link = links.of_recipient(LinkId::new(7).unwrap(), KeyId(1), Seq(0)).unwrap();
+    assert_eq!((click.link, click.recipient.map(|(_, seq)| seq)), (LinkId::new(7).unwrap(), Some(Seq(0))));
+
+    let request = request("redirect-get");
+    assert_eq!((request.method().as_str(), request.uri().path()), ("GET", link.short_url.as_str()));
+    assert_eq!(request.path_parameters().first("code"), Some(link.code.as_str()));
+}
+
+#[test]
+fn operators_present_the_test_key() {
+    for (name, method, path) in [
+        ("api-create-account", "POST", "/v1/accounts"),
+        ("api-create-campaign", "POST", "/v1/campaigns"),
+        ("api-start-campaign", "POST", "/v1/campaigns/cmp_01J00000000000000000000000/start"),
+        ("analytics-report", "GET", "/v1/campaigns/cmp_01J00000000000000000000000/report"),
+        ("analytics-recipients", "GET", "/v1/campaigns/cmp_01J00000000000000000000000/recipients"),
+    ] {
+        let request = request(name);
+        assert_eq!((request.method().as_str(), request.uri().path()), (method, path), "{name}");
+        assert_eq!(request.headers()["authorization"], format!("Bearer {ADMIN_KEY}"), "{name}");
+        if path.matches('/').count() == 2 {
+            serde_json::from_slice::<Value>(body(&request)).unwrap();
+        }
+    }
+    assert_eq!(request("api-health").uri().path(), "/health");
+}
+
+#[test]
+fn dispatch_takes_commands_and_the_schedule() {
+    let commands: Vec<DispatchCommand> = messages("dispatch-sqs", ":thirdtick-dispatch");
+    assert!(matches!(commands[..], [DispatchCommand::Advance { .. }, DispatchCommand::Resume { .. }]));
+    let tick: Value = event("dispatch-schedule");
+    assert_eq!((tick.get("Records"), tick["source"].as_str()), (None, Some("aws.scheduler")));
+}
+
+#[test]
+fn the_sender_takes_a_page() {
+    let [SendCommand::Page { page, .. }] = messages("send-sqs", ":thirdtick-send")[..] else { panic!("not one page") };
+    assert_eq!(page.0, 0);
+}
+
+#[test]
+fn every_record_of_the_stream_counts() {
+    let batch: StreamEvent = event("rollup-stream");
+    let records = batch.records.len();
+    let contributions = batch.records.into_iter().filter_map(rollup::change::read).count();
+    assert_eq!((records, contributions), (2, 2));
+}
+
+#[test]
+fn the_readme_lists_every_event() {
+    let readme = std::fs::read_to_string(folder().join("README.md")).unwrap();
+    let files: BTreeSet<String> = std::fs::read_dir(folder())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.ends_with(".json"))
+        .collect();
+    assert!(!files.is_empty());
+    for file in files {
+        assert!(readme.contains(&format!("`{file}`")), "{file} is not in events/README.md");
+    }
+}
