@@ -12,10 +12,11 @@ pub struct ApiClient {
 }
 
 impl ApiClient {
-    /// The API at `base` (such as `http://127.0.0.1:8080`).
+    /// The API at `base` (such as `http://127.0.0.1:8080`), past any proxy of the environment.
     #[must_use]
     pub fn new(base: &str, key: &str) -> Self {
-        Self { http: reqwest::Client::new(), base: base.to_owned(), key: key.to_owned() }
+        let http = reqwest::Client::builder().no_proxy().build().unwrap_or_default();
+        Self { http, base: base.to_owned(), key: key.to_owned() }
     }
 
     /// `GET`; an answer that is not 2xx is an error with the problem's detail.

@@ -64,24 +64,23 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
     start_log((!memory).then_some(data_dir.as_path()), is_demo)?;
     let options = StackOptions { port, storage, graph_url, people: People { speed, ..People::default() } };
     let stack = Stack::start(options).await?;
-    let screen = Term::stdout();
-    match cli.command {
-        Some(Command::Demo { exit }) => {
-            let interrupted = tokio::select! {
-                shown = demo::run(&stack, &screen) => { shown?; false }
-                () = ctrl_c() => true,
-            };
-            if !exit && !interrupted {
-                introduce(&stack, &screen)?;
-                ctrl_c().await;
-            }
-        }
-        Some(Command::Serve) | None => {
-            introduce(&stack, &screen)?;
-            ctrl_c().await;
+    let ended = until_the_end(&stack, cli.command, &Term::stdout()).await;
+    stack.shutdown().await;
+    ended
+}
+
+async fn until_the_end(stack: &Stack, command: Option<Command>, screen: &Term) -> anyhow::Result<()> {
+    if let Some(Command::Demo { exit }) = command {
+        let interrupted = tokio::select! {
+            shown = demo::run(stack, screen) => { shown?; false }
+            () = ctrl_c() => true,
+        };
+        if exit || interrupted {
+            return Ok(());
         }
     }
-    stack.shutdown().await;
+    introduce(stack, screen)?;
+    ctrl_c().await;
     Ok(())
 }
 

@@ -17,6 +17,9 @@ use crate::stack::Stack;
 const PEOPLE: &str = include_str!("demo/people.csv");
 
 const CAMPAIGN_NAME: &str = "March offer (demo)";
+/// File that holds the id of the campaign whose report was shown last.
+const SHOWN: &str = "demo.shown";
+
 const PHONE_NUMBER_ID: &str = "107853902081447";
 
 /// How often the screen asks the API.
@@ -42,7 +45,7 @@ pub async fn run(stack: &Stack, screen: &Term) -> anyhow::Result<()> {
             "the demo writes to invented numbers, which may belong to somebody: it does not send through Meta"
         );
     }
-    let campaign = match unfinished(&api).await? {
+    let campaign = match unfinished(stack, &api).await? {
         Some(campaign) => {
             screen.write_line("  An earlier run was cut off; its campaign goes on where it was.")?;
             campaign
@@ -56,17 +59,26 @@ pub async fn run(stack: &Stack, screen: &Term) -> anyhow::Result<()> {
     send(&api, &id, screen).await?;
     let report = follow(stack, &api, &id, screen).await?;
     screen::report(screen, &report, stack.base_url())?;
-    Ok(())
+    remember_shown(stack, &id)
 }
 
-/// The demo campaign of an earlier run that has not ended.
-async fn unfinished(api: &ApiClient) -> anyhow::Result<Option<Value>> {
+/// The latest demo campaign, if its report was not shown: a run that was cut off is followed to its end, at whatever
+/// point that was, and nobody is written to again.
+async fn unfinished(stack: &Stack, api: &ApiClient) -> anyhow::Result<Option<Value>> {
+    let shown = stack.data_dir().and_then(|folder| std::fs::read_to_string(folder.join(SHOWN)).ok());
     let campaigns = api.get("/v1/campaigns?limit=200").await?;
-    let open = |campaign: &&Value| {
-        campaign["name"] == CAMPAIGN_NAME
-            && matches!(campaign["status"].as_str(), Some("draft" | "scheduled" | "running" | "paused"))
-    };
-    Ok(campaigns["data"].as_array().and_then(|all| all.iter().find(open)).cloned())
+    let latest = campaigns["data"].as_array().and_then(|all| all.iter().find(|one| one["name"] == CAMPAIGN_NAME));
+    Ok(latest
+        .filter(|campaign| campaign["id"].as_str() != shown.as_deref())
+        .filter(|campaign| !matches!(campaign["status"].as_str(), Some("cancelled" | "failed")))
+        .cloned())
+}
+
+fn remember_shown(stack: &Stack, id: &str) -> anyhow::Result<()> {
+    match stack.data_dir() {
+        Some(folder) => std::fs::write(folder.join(SHOWN), id).context("the data directory cannot be written"),
+        None => Ok(()),
+    }
 }
 
 async fn create(api: &ApiClient, screen: &Term, speed: Option<f64>) -> anyhow::Result<Value> {

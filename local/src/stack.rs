@@ -5,7 +5,7 @@ mod functions;
 mod resources;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -73,6 +73,7 @@ pub struct Stack {
     simulator: Option<simulator::Running>,
     speed: f64,
     graph_url: String,
+    data_dir: Option<PathBuf>,
     /// Removed at the end: the city database of a stack that keeps nothing on disk.
     _scratch: tempfile::TempDir,
 }
@@ -141,6 +142,7 @@ impl Stack {
             simulator,
             speed,
             graph_url,
+            data_dir,
             _scratch: scratch,
         })
     }
@@ -175,6 +177,12 @@ impl Stack {
         self.simulator.as_ref()
     }
 
+    /// Where everything is kept; `None` when nothing is.
+    #[must_use]
+    pub fn data_dir(&self) -> Option<&Path> {
+        self.data_dir.as_deref()
+    }
+
     /// How many times faster than in life the simulated people react.
     #[must_use]
     pub fn speed(&self) -> Option<f64> {
@@ -200,18 +208,19 @@ impl Stack {
         self.resources.tables(&self.engines)
     }
 
-    /// Ends everything in order: no new requests, running invocations finish, engines close.
+    /// Ends everything in order: running invocations finish while the Graph API and the webhook are still there, then
+    /// those end, then the engines.
     pub async fn shutdown(self) {
-        self.gateway.drain().await;
-        if let Some(simulator) = self.simulator {
-            simulator.shutdown().await;
-        }
         for source in &self.sources {
             source.stop();
         }
         for source in self.sources {
             source.drain().await;
         }
+        if let Some(simulator) = self.simulator {
+            simulator.shutdown().await;
+        }
+        self.gateway.drain().await;
         self.engines.shutdown().await;
     }
 }
@@ -272,7 +281,9 @@ async fn start_sources(
         ..SqsSource::new(url)
     };
     let events = queue(&resources.events.url, 100, Duration::from_millis(50), 4);
-    let send = queue(&resources.send.url, 1, Duration::ZERO, 16);
+    // A page sleeps until its slots (12 s ahead and 10 s long at most) and its last call may take 10 s.
+    let send =
+        SqsSource { function_timeout: Duration::from_secs(60), ..queue(&resources.send.url, 1, Duration::ZERO, 16) };
     let commands = queue(&resources.dispatch.url, 10, Duration::from_millis(50), 1);
     let stream = StreamSource {
         batch_size: 500,

@@ -1,5 +1,7 @@
 //! How long the arithmetic of a stream batch takes: 1,000 changed attempts to counter updates.
 
+#![allow(clippy::unwrap_used, reason = "a benchmark may fail")]
+
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
@@ -21,6 +23,7 @@ fn attempt() -> Attempt {
         variant: VariantIndex(0),
         page: PageNumber(0),
         number: 1,
+        refusals: 0,
         claim: None,
         released: None,
         unknown: None,

@@ -177,6 +177,9 @@ pub struct Attempt {
     pub page: PageNumber,
     /// How often the send was claimed; the attempt number in the callback data.
     pub number: u16,
+    /// How often Meta has refused it with an error that asks to try again.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub refusals: u16,
     /// Who may call Meta, and until when. Absent before the first claim and after a release.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claim: Option<claim::Claim>,
@@ -222,6 +225,11 @@ pub struct Attempt {
     /// The earliest failure that was reported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed: Option<Failure>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's `skip_serializing_if` fixes the signature")]
+const fn is_zero(n: &u16) -> bool {
+    *n == 0
 }
 
 /// An amount of money.
@@ -337,6 +345,13 @@ impl Attempt {
         self.reached(stage) && !reported
     }
 
+    /// Whether the send is over: Meta has the message, or refused it, or nobody will ever know. That a deal was closed
+    /// by hand says nothing about the send.
+    #[must_use]
+    pub const fn is_settled(&self) -> bool {
+        self.reached(Stage::Sent) || self.failed.is_some() || self.unknown.is_some()
+    }
+
     /// Where the attempt stands.
     #[must_use]
     pub fn standing(&self) -> Standing {
@@ -365,6 +380,7 @@ pub(crate) mod tests {
             variant: VariantIndex(0),
             page: PageNumber(0),
             number: 1,
+            refusals: 0,
             claim: None,
             released: None,
             unknown: None,

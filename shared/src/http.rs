@@ -2,6 +2,7 @@
 
 pub mod auth;
 pub mod body;
+pub mod params;
 pub mod problem;
 
 /// The most rows of a list.

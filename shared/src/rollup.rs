@@ -113,6 +113,21 @@ impl CounterUpdate {
         sum
     }
 
+    /// The longest beginning that names at most `most` counters, at least one change, and what is behind it. Applied one
+    /// after the other they are the same as the whole, for the item holds how far it is.
+    #[must_use]
+    pub fn split_at_names(mut self, most: usize) -> (Self, Option<Self>) {
+        let mut names = std::collections::BTreeSet::new();
+        let fits = self.parts.iter().take_while(|(_, counts)| {
+            names.extend(counts.keys());
+            names.len() <= most
+        });
+        let end = fits.count().max(1);
+        let behind = self.parts.split_off(end.min(self.parts.len()));
+        let behind = (!behind.is_empty()).then(|| Self { key: self.key.clone(), parts: behind });
+        (self, behind)
+    }
+
     /// What is left when everything up to `applied` was applied before; `None` when nothing is.
     #[must_use]
     pub fn after(self, applied: &SequenceNumber) -> Option<Self> {
@@ -166,6 +181,23 @@ mod tests {
         let new = Contribution::from([(key("T"), counts(&[("sent", 1), ("stuck.read", 1)]))]);
         let delta = difference(&old, &new);
         assert_eq!(delta[&key("T")], counts(&[("stuck.read", 1), ("stuck.sent", -1)]));
+    }
+
+    #[test]
+    fn an_update_with_many_names_is_cut_into_parts_that_add_up() {
+        let change = |n: i64| {
+            let counts = counts(&[(&format!("bucket.{}", n / 2), 1)]);
+            (SequenceNumber::new(&n.to_string()), Contribution::from([(key("D"), counts)]))
+        };
+        let whole = updates((1..=500).map(change)).remove(0);
+        let (expected, mut sum, mut rest, mut parts) = (whole.sum(), Counts::new(), Some(whole), 0);
+        while let Some(update) = rest {
+            let (part, behind) = update.split_at_names(100);
+            assert!(part.sum().len() <= 100);
+            add(&mut sum, &part.sum());
+            (rest, parts) = (behind, parts + 1);
+        }
+        assert_eq!((sum, parts), (expected, 3));
     }
 
     #[test]

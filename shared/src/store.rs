@@ -17,12 +17,13 @@ mod touches;
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use self::attempts::{Claimed, Learned};
-pub use self::campaigns::{PageState, Transition};
+pub use self::campaigns::{Listed, PageState, Transition};
 pub use self::idempotency::Idempotency;
 pub use self::throttles::Reservation;
 pub use self::touches::Touch;
@@ -35,6 +36,30 @@ pub type Item = HashMap<String, AttributeValue>;
 pub struct Core {
     client: aws_sdk_dynamodb::Client,
     table: String,
+}
+
+/// How fresh a read is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Consistency {
+    /// May miss writes of the last moment; half the price. For what a conditional write decides anyway.
+    Eventual,
+    /// Sees every write that was answered.
+    Strong,
+}
+
+/// What became of writing a new item.
+#[derive(Debug)]
+enum Put {
+    /// It is written.
+    New,
+    /// There is one already: this.
+    There(Item),
+}
+
+impl Put {
+    const fn is_new(&self) -> bool {
+        matches!(self, Self::New)
+    }
 }
 
 /// Why the store could not answer.
@@ -80,14 +105,14 @@ impl Core {
         found.item.map(|item| read(what, item)).transpose()
     }
 
-    /// Writes one item if there is none; `false` when there is.
+    /// Writes one item if there is none.
     async fn put_new<T: Serialize + Sync>(
         &self,
         what: &'static str,
         key: keys::Key,
         row: &T,
         more: Item,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Put, StoreError> {
         let mut item = write(what, key, row)?;
         item.extend(more);
         let put = self
@@ -96,14 +121,17 @@ impl Core {
             .table_name(&self.table)
             .set_item(Some(item))
             .condition_expression("attribute_not_exists(pk)")
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
             .await;
         match put {
-            Ok(_) => Ok(true),
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
-                Ok(false)
-            }
-            Err(error) => Err(unavailable("PutItem", &error)),
+            Ok(_) => Ok(Put::New),
+            Err(error) => match error.as_service_error() {
+                Some(PutItemError::ConditionalCheckFailedException(refused)) => {
+                    Ok(Put::There(refused.item().cloned().unwrap_or_default()))
+                }
+                _ => Err(unavailable("PutItem", &error)),
+            },
         }
     }
 
@@ -141,17 +169,21 @@ impl Core {
         }
     }
 
-    /// Reads many items by key, eventually consistent; what is not there is left out.
-    async fn batch_get(&self, keys: Vec<keys::Key>) -> Result<Vec<Item>, StoreError> {
+    /// Reads many items by key; what is not there is left out.
+    async fn batch_get(&self, keys: Vec<keys::Key>, consistency: Consistency) -> Result<Vec<Item>, StoreError> {
         let mut items = Vec::new();
         for hundred in keys.chunks(100) {
             let mut wanted = Some(hundred.iter().cloned().map(keys::Key::item).collect::<Vec<_>>());
             let mut pause = std::time::Duration::from_millis(20);
             while let Some(now) = wanted.take().filter(|keys| !keys.is_empty()) {
-                let request =
-                    aws_sdk_dynamodb::types::KeysAndAttributes::builder().set_keys(Some(now)).build().map_err(
-                        |error| StoreError::Unavailable { operation: "BatchGetItem", message: error.to_string() },
-                    )?;
+                let request = aws_sdk_dynamodb::types::KeysAndAttributes::builder()
+                    .set_keys(Some(now))
+                    .consistent_read(consistency == Consistency::Strong)
+                    .build()
+                    .map_err(|error| StoreError::Unavailable {
+                        operation: "BatchGetItem",
+                        message: error.to_string(),
+                    })?;
                 let mut found = self
                     .client
                     .batch_get_item()
@@ -183,6 +215,11 @@ fn write<T: Serialize>(what: &'static str, key: keys::Key, row: &T) -> Result<It
 /// A stored item as a row.
 fn read<T: DeserializeOwned>(what: &'static str, item: Item) -> Result<T, StoreError> {
     serde_dynamo::from_item(item).map_err(|source| StoreError::Damaged { what, source })
+}
+
+/// A row of a list, left out when this version cannot read it: one damaged row must not hide the others.
+fn read_or_skip<T: DeserializeOwned>(what: &'static str, item: Item) -> Option<T> {
+    read(what, item).inspect_err(|error| tracing::error!(%error, "a row was left out of a list")).ok()
 }
 
 /// A value as an attribute.

@@ -68,7 +68,6 @@ impl Analytics {
 }
 
 /// The routes of the reports.
-#[must_use]
 pub fn router(analytics: Analytics) -> Router {
     let analytics = Arc::new(analytics);
     Router::new()

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::Value;
 use shared::account::{Account, AccountStatus, DEFAULT_RATE, META_HIGHEST_RATE};
 use shared::http::auth::Caller;
+use shared::http::params::Params;
 use shared::http::problem::{FieldError, Problem};
 use shared::http::{body, limit};
 use shared::id::AccountId;
@@ -84,6 +85,14 @@ fn check(new: &NewAccount) -> Result<(), Problem> {
     if new.name.trim().is_empty() {
         wrong("/name", "must not be empty");
     }
+    for (pointer, text) in [("/name", &new.name), ("/display_phone_number", &new.display_phone_number)] {
+        if text.chars().count() > 256 {
+            wrong(pointer, "must have at most 256 characters");
+        }
+    }
+    if new.access_token.len() > 4_096 {
+        wrong("/access_token", "must have at most 4096 characters, as much as a parameter holds");
+    }
     let digits = |text: &str| !text.is_empty() && text.len() <= 32 && text.bytes().all(|byte| byte.is_ascii_digit());
     if !digits(&new.phone_number_id) {
         wrong("/phone_number_id", "must be Meta's id of the number: digits only");
@@ -118,11 +127,11 @@ pub(crate) async fn one(
 pub(crate) async fn list(
     State(api): State<Arc<Api>>,
     Extension(caller): Extension<Caller>,
-    Query(paging): Query<Paging>,
+    Params(paging): Params<Paging>,
 ) -> Result<Json<Value>, Problem> {
     let limit = limit(paging.limit.as_deref())?;
-    let accounts = api.core.accounts(caller.workspace, paging.cursor, limit).await?;
-    let next = view::next_cursor(&accounts, limit, |account| account.id.to_string());
-    let accounts: Vec<AccountView> = accounts.iter().map(AccountView::from).collect();
+    let listed = api.core.accounts(caller.workspace, paging.cursor, limit).await?;
+    let next = view::next_cursor(&listed, |account| account.id.to_string());
+    let accounts: Vec<AccountView> = listed.rows.iter().map(AccountView::from).collect();
     Ok(Json(serde_json::json!({"data": accounts, "next_cursor": next})))
 }

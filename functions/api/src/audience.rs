@@ -4,14 +4,11 @@
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Multipart, Request};
 use serde::Deserialize;
-use shared::campaign::audience::{Line, read_csv};
+use shared::campaign::audience::{Line, NumberedLine, read_csv};
 use shared::http::problem::Problem;
 
 /// Most recipients that a request may name one by one.
 const MAX_INLINE: usize = 10_000;
-
-/// A line of the audience with its number, or why it is none.
-pub(crate) type NumberedLine = (u64, Result<Line, String>);
 
 /// The field `audience` of a request.
 #[derive(Deserialize)]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{FromRequest, Path, Query, Request, State};
+use axum::extract::{FromRequest, Path, Request, State};
 use axum::http::{StatusCode, header};
 use axum::{Extension, Json};
 use serde::Deserialize;
@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use shared::account::DEFAULT_RATE;
 use shared::campaign::{Campaign, PageNumber, Status};
 use shared::http::auth::Caller;
+use shared::http::params::Params;
 use shared::http::problem::Problem;
 use shared::http::{body, limit};
 use shared::id::CampaignId;
@@ -38,18 +39,18 @@ pub(crate) async fn create(
     Extension(NewId(id)): Extension<NewId>,
     request: Request,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
-    let is_form = request
-        .headers()
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .is_some_and(|kind| kind.starts_with("multipart/form-data"));
-    let (definition, csv) = if is_form {
-        audience::read_form(request).await?
-    } else {
-        let bytes = axum::body::Bytes::from_request(request, &())
-            .await
-            .map_err(|_| Problem::too_large("a body has at most 10 MiB"))?;
-        (bytes, None)
+    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let (definition, csv) = match kind.split(';').next().unwrap_or_default().trim() {
+        "multipart/form-data" => audience::read_form(request).await?,
+        "" | "application/json" => {
+            let bytes = axum::body::Bytes::from_request(request, &()).await;
+            (bytes.map_err(|_| Problem::too_large("a body has at most 10 MiB"))?, None)
+        }
+        _ => {
+            return Err(Problem::unsupported_media_type(
+                "send application/json, or multipart/form-data with the parts campaign (JSON) and audience (CSV)",
+            ));
+        }
     };
     let new: NewCampaign = body::read(&definition)?;
     let lines = Audience::of(new.audience.as_ref(), csv)?.lines()?;
@@ -61,12 +62,12 @@ pub(crate) async fn create(
 pub(crate) async fn list(
     State(api): State<Arc<Api>>,
     Extension(caller): Extension<Caller>,
-    Query(paging): Query<Paging>,
+    Params(paging): Params<Paging>,
 ) -> Result<Json<Value>, Problem> {
     let limit = limit(paging.limit.as_deref())?;
-    let campaigns = api.core.campaigns(caller.workspace, paging.cursor, limit).await?;
-    let next = view::next_cursor(&campaigns, limit, |campaign| campaign.id.to_string());
-    let campaigns: Vec<CampaignView<'_>> = campaigns.iter().map(CampaignView::from).collect();
+    let listed = api.core.campaigns(caller.workspace, paging.cursor, limit).await?;
+    let next = view::next_cursor(&listed, |campaign| campaign.id.to_string());
+    let campaigns: Vec<CampaignView<'_>> = listed.rows.iter().map(CampaignView::from).collect();
     Ok(Json(json!({"data": campaigns, "next_cursor": next})))
 }
 

@@ -26,6 +26,9 @@ struct Closing {
     at: Option<UnixMillis>,
 }
 
+/// Amounts are below this: more than any deal, less than what a stored number holds.
+const MAX_AMOUNT: f64 = 1e15;
+
 /// `POST /v1/campaigns/{id}/recipients/{phone}/close`. A repeat changes nothing.
 pub(crate) async fn close(
     State(api): State<Arc<Api>>,
@@ -53,8 +56,8 @@ pub(crate) async fn close(
 
 fn check(value: &Money) -> Result<(), Problem> {
     let Money { amount, currency } = value;
-    if amount.as_f64().is_none_or(|amount| amount < 0.0) {
-        return Err(Problem::invalid("/value/amount", "must be 0 or more"));
+    if amount.as_f64().is_none_or(|amount| !(0.0..MAX_AMOUNT).contains(&amount)) {
+        return Err(Problem::invalid("/value/amount", "must be 0 or more and below 10^15"));
     }
     if currency.len() != 3 || !currency.bytes().all(|byte| byte.is_ascii_uppercase()) {
         return Err(Problem::invalid("/value/currency", "must be an ISO 4217 code such as MYR"));

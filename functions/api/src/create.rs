@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use shared::account::Account;
 use shared::blob::key;
-use shared::campaign::audience::{Plan, Skipped, plan};
+use shared::campaign::audience::{NumberedLine, Plan, Skipped, plan};
 use shared::campaign::{
     Campaign, CampaignLink, Category, OnUnknown, PAGE_SIZE, PageNumber, Schedule, Status, Variant, shards_for,
 };
@@ -18,7 +18,7 @@ use shared::link::code::LinkId;
 use shared::time::UnixMillis;
 
 use crate::Api;
-use crate::audience::{AudienceField, NumberedLine};
+use crate::audience::AudienceField;
 use crate::view::CampaignView;
 
 /// Skipped lines listed in the answer; all of them can be read from the campaign's recipients.
@@ -26,6 +26,12 @@ const SKIPPED_SHOWN: usize = 1_000;
 
 /// Pages written at once.
 const PAGES_AT_ONCE: usize = 8;
+
+/// Longest name and tag, in characters.
+const MAX_NAME_CHARS: usize = 256;
+
+/// Largest message of a variant as JSON: all of a campaign has to fit into its row (DynamoDB: 400 KB an item).
+const MAX_MESSAGE_BYTES: usize = 32 * 1024;
 
 /// Most variants of a campaign.
 const MAX_VARIANTS: usize = 10;
@@ -125,9 +131,10 @@ pub(crate) async fn campaign(
         started_at: None,
         finished_at: None,
     };
-    // `false` means that an earlier run of this very request has written it.
-    api.core.create_campaign(&campaign).await?;
-    answer(&campaign, &audience.skipped, account.messages_per_second)
+    let created = api.core.create_campaign(&campaign).await?;
+    // If not, an earlier run of this very request has written it, and it may have been started since.
+    let stored = if created { None } else { api.core.campaign(workspace, id).await? };
+    answer(&stored.unwrap_or(campaign), &audience.skipped, account.messages_per_second)
 }
 
 fn answer(campaign: &Campaign, skipped: &[Skipped], account_rate: u32) -> Result<Value, Problem> {
@@ -162,6 +169,11 @@ fn check(new: &NewCampaign) -> Result<Vec<String>, Problem> {
     if new.name.trim().is_empty() {
         wrong("/name".to_owned(), "must not be empty".to_owned());
     }
+    for (pointer, text) in [("/name", Some(&new.name)), ("/tag", new.tag.as_ref())] {
+        if text.is_some_and(|text| text.chars().count() > MAX_NAME_CHARS) {
+            wrong(pointer.to_owned(), format!("must have at most {MAX_NAME_CHARS} characters"));
+        }
+    }
     if !(1..=MAX_VARIANTS).contains(&new.variants.len()) {
         wrong("/variants".to_owned(), format!("must be 1 to {MAX_VARIANTS}"));
     }
@@ -172,6 +184,13 @@ fn check(new: &NewCampaign) -> Result<Vec<String>, Problem> {
     for (index, variant) in new.variants.iter().enumerate() {
         if new.variants[..index].iter().any(|earlier| earlier.name == variant.name) {
             wrong(format!("/variants/{index}/name"), "is used by another variant".to_owned());
+        }
+        if variant.name.trim().is_empty() || variant.name.chars().count() > MAX_NAME_CHARS {
+            wrong(format!("/variants/{index}/name"), format!("must have 1 to {MAX_NAME_CHARS} characters"));
+        }
+        if serde_json::to_vec(&variant.message).is_ok_and(|json| json.len() > MAX_MESSAGE_BYTES) {
+            wrong(format!("/variants/{index}/message"), format!("must have at most {MAX_MESSAGE_BYTES} bytes as JSON"));
+            continue;
         }
         match variant.message.links() {
             Ok(found) => urls.extend(found),

@@ -37,7 +37,9 @@ pub(crate) async fn repeat(State(api): State<Arc<Api>>, mut request: Request, ne
     let key_hash = hash(&[key.as_bytes()]);
     let (head, body) = request.into_parts();
     let body = to_bytes(body, MAX_BODY_BYTES).await.map_err(|_| Problem::too_large("a body has at most 10 MiB"))?;
-    let request_hash = hash(&[head.method.as_str().as_bytes(), head.uri.path().as_bytes(), &body]);
+    let content_type = head.headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    let same = without_boundary(content_type, &body);
+    let request_hash = hash(&[head.method.as_str().as_bytes(), head.uri.path().as_bytes(), &same]);
 
     let id = match api.core.begin_request(caller.workspace, &key_hash, &request_hash, now).await? {
         Idempotency::Run { id } => id,
@@ -84,6 +86,29 @@ fn replay(status: u16, body: String) -> Response {
     response
 }
 
+/// The body less a form's boundary, which clients choose anew for every request.
+fn without_boundary(content_type: &[u8], body: &[u8]) -> Vec<u8> {
+    let boundary = std::str::from_utf8(content_type)
+        .ok()
+        .and_then(|kind| kind.split_once("boundary="))
+        .map(|(_, rest)| rest.split(';').next().unwrap_or_default().trim().trim_matches('"'))
+        .filter(|boundary| !boundary.is_empty());
+    let Some(boundary) = boundary.map(str::as_bytes) else {
+        return body.to_vec();
+    };
+    let mut kept = Vec::with_capacity(body.len());
+    let mut at = 0;
+    while at < body.len() {
+        if body[at..].starts_with(boundary) {
+            at += boundary.len();
+        } else {
+            kept.push(body[at]);
+            at += 1;
+        }
+    }
+    kept
+}
+
 fn hash(parts: &[&[u8]]) -> String {
     let mut hash = Sha256::new();
     for part in parts {
@@ -91,4 +116,19 @@ fn hash(parts: &[&[u8]]) -> String {
         hash.update(part);
     }
     hex::encode(hash.finalize())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_form_sent_again_with_another_boundary_is_the_same_request() {
+        let form = |boundary: &str| {
+            let body = format!("--{boundary}\r\ncontent\r\n--{boundary}--");
+            without_boundary(format!("multipart/form-data; boundary={boundary}").as_bytes(), body.as_bytes())
+        };
+        assert_eq!(form("abc"), form("xyz1"));
+        assert_eq!(without_boundary(b"application/json", b"{}"), b"{}");
+    }
 }

@@ -97,7 +97,6 @@ impl Api {
 }
 
 /// The routes of the API.
-#[must_use]
 pub fn router(api: Api) -> Router {
     let api = Arc::new(api);
     let keys = api.keys.clone();

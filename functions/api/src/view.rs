@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use shared::account::{Account, AccountStatus};
 use shared::campaign::{Campaign, Category, Schedule, Status, Variant};
 use shared::id::{AccountId, CampaignId};
+use shared::store::Listed;
 use shared::time::{UnixMillis, rfc3339};
 
 /// An account; the access token is never shown.
@@ -85,7 +86,7 @@ impl<'a> From<&'a Campaign> for CampaignView<'a> {
     }
 }
 
-/// Where a list goes on: after its last row, if it was filled.
-pub(crate) fn next_cursor<T>(rows: &[T], limit: usize, cursor: impl Fn(&T) -> String) -> Option<String> {
-    rows.last().filter(|_| rows.len() == limit).map(cursor)
+/// Where a list goes on: after its last row, if there may be more.
+pub(crate) fn next_cursor<T>(listed: &Listed<T>, cursor: impl Fn(&T) -> String) -> Option<String> {
+    listed.rows.last().filter(|_| listed.more).map(cursor)
 }

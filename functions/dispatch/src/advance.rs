@@ -21,6 +21,13 @@ const HORIZON: Duration = Duration::from_secs(10);
 /// Pages that are out at least, so that small pages or a low rate do not leave the sender idle.
 const FEWEST_PAGES_OUT: u32 = 2;
 
+/// A page that was put off by more than this waits for a try to be repeated; less is the rate's own rhythm.
+const PUT_OFF: Duration = Duration::from_secs(2);
+
+/// Pages that may wait, as a multiple of those that are busy: beyond it something is wrong, and more pages would not
+/// help.
+const MOST_WAITING: u32 = 10;
+
 /// Why a campaign could not be advanced; the next look does it.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NotAdvanced {
@@ -80,9 +87,9 @@ async fn give_out(
 ) -> Result<u32, NotAdvanced> {
     let rate = campaign.rate(account_rate(dispatch, campaign).await?);
     let wanted = horizon_pages(rate);
-    let mut out = pages.out();
+    let (mut out, waiting) = (pages.busy(now), pages.waiting(now));
     let mut next = pages.next.max(campaign.next_page);
-    while out < wanted && next < campaign.pages {
+    while out < wanted && waiting < wanted * MOST_WAITING && next < campaign.pages {
         let page = PageNumber(next);
         if dispatch.core.enqueue_page(campaign.workspace, campaign.id, page, now).await? {
             enqueue(dispatch, campaign.workspace, campaign.id, page).await?;
@@ -128,9 +135,19 @@ impl Pages {
         Ok(Self { from, next, states })
     }
 
-    /// Pages that are with the sender.
-    fn out(&self) -> u32 {
-        u32::try_from(self.states.values().filter(|state| state.done_at.is_none()).count()).unwrap_or(u32::MAX)
+    /// Pages that are with the sender and take up its rate.
+    fn busy(&self, now: UnixMillis) -> u32 {
+        self.count(|state| !is_put_off(state, now))
+    }
+
+    /// Pages that wait for a try to be repeated: they take up next to nothing of the rate.
+    fn waiting(&self, now: UnixMillis) -> u32 {
+        self.count(|state| is_put_off(state, now))
+    }
+
+    fn count(&self, counts: impl Fn(&PageState) -> bool) -> u32 {
+        let counted = self.states.values().filter(|state| state.done_at.is_none() && counts(state)).count();
+        u32::try_from(counted).unwrap_or(u32::MAX)
     }
 
     /// All pages before this one are done.
@@ -152,6 +169,10 @@ impl Pages {
             .map(|(page, state)| (*page, state))
             .collect()
     }
+}
+
+fn is_put_off(state: &PageState, now: UnixMillis) -> bool {
+    state.deferred_until.is_some_and(|until| until.since(now) > PUT_OFF)
 }
 
 #[cfg(test)]
@@ -179,7 +200,13 @@ mod tests {
     #[test]
     fn the_cursor_stops_at_the_first_page_that_is_not_done() {
         let pages = pages(3, &[(3, 0, None, Some(5)), (4, 0, None, None), (5, 0, None, Some(6))]);
-        assert_eq!((pages.done_before(), pages.out(), pages.next), (4, 1, 6));
+        assert_eq!((pages.done_before(), pages.busy(UnixMillis(7)), pages.next), (4, 1, 6));
+    }
+
+    #[test]
+    fn pages_that_wait_for_a_repeated_try_leave_room_for_others() {
+        let pages = pages(0, &[(0, 0, Some(60_000), None), (1, 0, Some(1_000), None), (2, 0, None, None)]);
+        assert_eq!((pages.busy(UnixMillis(0)), pages.waiting(UnixMillis(0))), (2, 1));
     }
 
     #[test]

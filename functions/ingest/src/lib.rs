@@ -81,6 +81,9 @@ pub(crate) enum NotIngested {
     /// It is no message of ours; after some tries it lies in the dead-letter queue for people to look at.
     #[error("not a message of the events queue")]
     Unreadable(#[source] serde_json::Error),
+    /// It answers a message whose id is not known yet.
+    #[error("a reply quotes a message whose id has not come yet")]
+    TooEarly,
     /// The body that the message points to.
     #[error(transparent)]
     Blob(#[from] BlobError),

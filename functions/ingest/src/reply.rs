@@ -14,8 +14,11 @@ use crate::{Ingest, NotIngested};
 /// A message without a quote answers what we sent at most this long before.
 const WINDOW: Duration = Duration::from_secs(72 * 3_600);
 
-/// So many of the latest campaigns are looked at for a quoted message.
-const LATEST: usize = 10;
+/// So many of the latest campaigns that wrote to a person are looked at.
+const LATEST: usize = 25;
+
+/// A quoted message whose id we do not know yet is waited for this long: its own status will bring the id.
+const ID_COMES_WITHIN: Duration = Duration::from_secs(120);
 
 /// Words with which people ask not to be written to again; the whole message, in any case.
 const STOP_WORDS: [&str; 18] = [
@@ -53,12 +56,19 @@ pub(crate) async fn attempt(
     let at = UnixMillis::from_seconds(message.timestamp_s);
     let touches = touches(ingest, workspace, account, from).await?;
     if let Some(quoted) = message.context.as_ref().and_then(|context| context.id.as_ref()) {
-        let keys: Vec<AttemptKey> = touches.iter().map(|touch| touch.attempt(workspace)).collect();
-        for key in keys {
-            let attempt = ingest.core.attempt(&key).await?;
-            if attempt.and_then(|attempt| attempt.wamid).as_deref() == Some(quoted.as_str()) {
+        let mut id_may_come = false;
+        for touch in &touches {
+            let key = touch.attempt(workspace);
+            let Some(attempt) = ingest.core.attempt(&key).await? else {
+                continue;
+            };
+            if attempt.wamid.as_deref() == Some(quoted.as_str()) {
                 return Ok(Some(key));
             }
+            id_may_come |= attempt.wamid.is_none() && UnixMillis::now().since(touch.at) < ID_COMES_WITHIN;
+        }
+        if id_may_come {
+            return Err(NotIngested::TooEarly);
         }
     }
     Ok(last_before(&touches, at).map(|touch| touch.attempt(workspace)))
@@ -99,9 +109,17 @@ fn last_before(touches: &[Touch], at: UnixMillis) -> Option<&Touch> {
         .max_by_key(|touch| (touch.at, touch.campaign))
 }
 
-/// Whether the message is an answer of a person: a system notice, an edit or a deletion is none.
+/// Whether the message is a person's answer to us: a system notice, an edit, a deletion, a reaction that is taken back
+/// and a message to a group are none.
 pub(crate) const fn is_a_reply(message: &InboundMessage) -> bool {
-    !matches!(message.content, MessageContent::System(_) | MessageContent::Edit { .. } | MessageContent::Revoke { .. })
+    let is_none = matches!(
+        message.content,
+        MessageContent::System(_)
+            | MessageContent::Edit { .. }
+            | MessageContent::Revoke { .. }
+            | MessageContent::Reaction { emoji: None, .. }
+    );
+    !is_none && message.group_id.is_none()
 }
 
 /// Whether the whole message is a request to stop.

@@ -14,9 +14,15 @@ const KEPT_FOR: Duration = Duration::from_secs(60);
 /// Links kept at most; a rare campaign's link then costs a read.
 const MOST: usize = 10_000;
 
+/// What was read of a link, and when; `None` is that there was no such link.
+struct Read {
+    link: Option<Arc<Link>>,
+    at: Instant,
+}
+
 #[derive(Default)]
 pub(crate) struct LinkCache {
-    kept: Mutex<HashMap<LinkId, (Option<Arc<Link>>, Instant)>>,
+    kept: Mutex<HashMap<LinkId, Read>>,
 }
 
 impl LinkCache {
@@ -28,16 +34,16 @@ impl LinkCache {
         let link = core.link(id).await?.map(Arc::new);
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() >= MOST {
-            kept.retain(|_, (_, read_at)| read_at.elapsed() < KEPT_FOR);
+            kept.retain(|_, read| read.at.elapsed() < KEPT_FOR);
         }
         if kept.len() < MOST {
-            kept.insert(id, (link.clone(), Instant::now()));
+            kept.insert(id, Read { link: link.clone(), at: Instant::now() });
         }
         Ok(link)
     }
 
     fn known(&self, id: LinkId) -> Option<Option<Arc<Link>>> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.get(&id).filter(|(_, read_at)| read_at.elapsed() < KEPT_FOR).map(|(link, _)| link.clone())
+        kept.get(&id).filter(|read| read.at.elapsed() < KEPT_FOR).map(|read| read.link.clone())
     }
 }

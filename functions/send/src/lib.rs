@@ -2,6 +2,7 @@
 //! slot's time, and records the answer. A crash at any line leaves a recipient unsent and free, or claimed and then
 //! unknown, but never sent to twice.
 
+mod breaker;
 mod outcome;
 mod page;
 mod recipient;
@@ -25,6 +26,7 @@ use shared::store::Core;
 use shared::throttle::UnixMicros;
 use shared::time::UnixMillis;
 
+use crate::breaker::Breaker;
 use crate::page::PageOutcome;
 
 /// Pages of one batch that are sent at once.
@@ -81,6 +83,7 @@ pub struct Send {
     graph: GraphClient,
     links: ShortLinks,
     secrets: Secrets,
+    breaker: Breaker,
     next_free: Mutex<HashMap<AccountId, UnixMicros>>,
 }
 
@@ -98,6 +101,7 @@ impl Send {
             graph: GraphClient::new(&config.graph_url, &config.graph_version)?,
             links: ShortLinks::new(&config.link_base_url, config.link_keys),
             secrets,
+            breaker: Breaker::default(),
             next_free: Mutex::default(),
         })
     }

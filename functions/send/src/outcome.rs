@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shared::attempt::claim::{MAX_TRIES, Release, back_off};
+use shared::attempt::claim::{MAX_REFUSALS, Release, back_off};
 use shared::attempt::{AttemptKey, Evidence, Failure, Flag, Moment};
 use shared::meta::client::SendOutcome;
 use shared::meta::error::{ErrorClass, MetaError};
@@ -12,95 +12,117 @@ use shared::time::UnixMillis;
 use crate::Send;
 
 /// An answer that concerns every message of the campaign: it pauses.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Stop {
-    /// Meta's code.
+    /// Meta's code; 0 when it is not Meta's.
     pub(crate) code: i64,
     /// For people.
     pub(crate) reason: String,
 }
 
-/// Meta's code for a pair of numbers that talks too fast: at most one message in 6 s (Meta, pair rate limit).
+/// A try that has been claimed and touched.
+pub(crate) struct Tried<'a> {
+    pub(crate) key: AttemptKey,
+    pub(crate) number: u16,
+    /// How often Meta has refused the message before.
+    pub(crate) refusals: u16,
+    /// The number it was dialled under, without the plus.
+    pub(crate) digits: &'a str,
+    /// When it was to leave, as the touch has it.
+    pub(crate) slot: UnixMillis,
+}
+
+/// Too fast for one recipient: at most one message in 6 s; Meta asks for 4^n s (Meta, pair rate limit).
 const PAIR_RATE_LIMIT: i64 = 131_056;
 
+/// The number is being moved to a higher throughput: about a minute (Meta, throughput page).
+const MAINTENANCE: [i64; 2] = [131_057, 2_494_100];
+
+/// Not delivered for the recipient's sake; Meta wants a day or more before another try (Meta, error codes), which is the
+/// operator's decision.
+const HEALTHY_ECOSYSTEM: i64 = 131_049;
+
+/// How long an app or a flow that has used up its calls waits (Meta, error codes 4, 613, 132069: up to an hour).
+const WINDOW: Duration = Duration::from_secs(600);
+
 /// Records the outcome of a call.
-pub(crate) async fn record(
-    send: &Send,
-    key: &AttemptKey,
-    number: u16,
-    outcome: SendOutcome,
-) -> Result<Option<Stop>, StoreError> {
+pub(crate) async fn record(send: &Send, tried: &Tried<'_>, outcome: SendOutcome) -> Result<Option<Stop>, StoreError> {
     let now = UnixMillis::now();
     let moment = Moment { at: now, seen: now };
     match outcome {
         SendOutcome::Accepted(accepted) => {
-            send.core.record_accepted(key, &accepted, moment).await?;
+            send.core.record_accepted(&tried.key, &accepted, moment).await?;
             Ok(None)
         }
-        SendOutcome::Refused(error) => refused(send, key, number, &error, now).await,
+        SendOutcome::Refused(error) => refused(send, tried, &error, now).await,
         SendOutcome::NotSent => {
-            release(send, key, number, back_off(number), 0, now).await?;
+            release(send, tried, tried.refusals, back_off(tried.number), 0, now).await?;
             Ok(None)
         }
         SendOutcome::Lost => {
-            send.core.mark_unknown(key, number, moment).await?;
+            send.core.mark_unknown(&tried.key, tried.number, moment).await?;
             Ok(None)
         }
     }
 }
 
 /// Gives the claim back without a call.
-pub(crate) async fn give_back(send: &Send, key: &AttemptKey, number: u16, now: UnixMillis) -> Result<(), StoreError> {
-    release(send, key, number, Duration::ZERO, 0, now).await
+pub(crate) async fn give_back(send: &Send, tried: &Tried<'_>) -> Result<(), StoreError> {
+    release(send, tried, tried.refusals, Duration::ZERO, 0, UnixMillis::now()).await
 }
 
 async fn refused(
     send: &Send,
-    key: &AttemptKey,
-    number: u16,
+    tried: &Tried<'_>,
     error: &MetaError,
     now: UnixMillis,
 ) -> Result<Option<Stop>, StoreError> {
-    match error.class() {
-        ErrorClass::Retry if number < MAX_TRIES => {
-            let wait = match error.code {
-                PAIR_RATE_LIMIT => Duration::from_secs(6),
-                _ => back_off(number),
-            };
-            release(send, key, number, wait, error.code, now).await?;
-            Ok(None)
-        }
+    let refusals = tried.refusals.saturating_add(1);
+    let again = match error.class() {
+        // What concerns every message is not held against this one.
         ErrorClass::PauseAccount | ErrorClass::PauseTemplate => {
-            release(send, key, number, Duration::ZERO, error.code, now).await?;
-            Ok(Some(Stop { code: error.code, reason: explain(error) }))
+            release(send, tried, tried.refusals, Duration::ZERO, error.code, now).await?;
+            return Ok(Some(Stop { code: error.code, reason: explain(error) }));
         }
-        class => {
-            let failure = Failure {
-                at: now,
-                seen: now,
-                code: error.code,
-                title: Some(error.title.clone()),
-                details: error.details.clone(),
-            };
-            let mut evidence = vec![Evidence::Failed(failure)];
-            if class == ErrorClass::OptOut {
-                evidence.push(Evidence::Flag(Flag::OptedOut, Moment { at: now, seen: now }));
-            }
-            send.core.learn(key, &evidence, None).await?;
-            Ok(None)
+        ErrorClass::Retry if MAINTENANCE.contains(&error.code) => Some((tried.refusals, Duration::from_secs(60))),
+        ErrorClass::Retry if error.code == PAIR_RATE_LIMIT => {
+            Some((refusals, Duration::from_secs(4_u64.pow(u32::from(refusals.clamp(2, 6))))))
         }
+        ErrorClass::Retry => Some((refusals, back_off(refusals))),
+        ErrorClass::RetryAfterWindow if error.code != HEALTHY_ECOSYSTEM => Some((refusals, WINDOW)),
+        _ => None,
+    };
+    if let Some((refusals, wait)) = again.filter(|(refusals, _)| *refusals < MAX_REFUSALS) {
+        release(send, tried, refusals, wait, error.code, now).await?;
+        return Ok(None);
     }
+    let title = Some(error.title.clone());
+    let failure = Failure { at: now, seen: now, code: error.code, title, details: error.details.clone() };
+    let mut evidence = vec![Evidence::Failed(failure)];
+    if error.class() == ErrorClass::OptOut {
+        evidence.push(Evidence::Flag(Flag::OptedOut, Moment { at: now, seen: now }));
+    }
+    send.core.learn(&tried.key, &evidence, None).await?;
+    untouch(send, tried).await?;
+    Ok(None)
 }
 
+/// Makes the recipient free again after `wait`. The touch goes first: a reply must not find a message that never left.
 async fn release(
     send: &Send,
-    key: &AttemptKey,
-    tried: u16,
+    tried: &Tried<'_>,
+    refusals: u16,
     wait: Duration,
     code: i64,
     now: UnixMillis,
 ) -> Result<(), StoreError> {
-    send.core.release(key, tried, &Release { not_before: now.plus(wait), code }).await
+    untouch(send, tried).await?;
+    let release = Release { not_before: now.plus(wait), code };
+    send.core.release(&tried.key, tried.number, refusals, &release).await
+}
+
+async fn untouch(send: &Send, tried: &Tried<'_>) -> Result<(), StoreError> {
+    send.core.untouch(tried.key.workspace, tried.digits, tried.key.campaign, tried.slot).await
 }
 
 fn explain(error: &MetaError) -> String {

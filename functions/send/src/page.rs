@@ -15,7 +15,7 @@ use shared::id::{CampaignId, WorkspaceId};
 use shared::link::code::{KeyId, LinkId};
 use shared::queue::{DispatchCommand, QueueUnavailable};
 use shared::secrets::{AccessToken, SecretError};
-use shared::store::{Reservation, StoreError, Transition};
+use shared::store::{Consistency, Reservation, StoreError, Transition};
 use shared::throttle::{Rate, UnixMicros};
 use shared::time::UnixMillis;
 
@@ -48,6 +48,23 @@ pub(crate) enum NotSent {
     NoAccount,
 }
 
+impl NotSent {
+    /// Why the page can never be sent until somebody acts; `None` when a repeat may help.
+    fn needs_somebody(&self) -> Option<String> {
+        match self {
+            Self::Store(StoreError::Unavailable { .. })
+            | Self::Blob(BlobError::Unavailable { .. })
+            | Self::Secret(SecretError::Unavailable(_))
+            | Self::Queue(_) => None,
+            Self::Secret(SecretError::Missing(_)) => {
+                Some("the account has no access token: connect the number again, then resume".to_owned())
+            }
+            Self::NoAccount => Some("the account of the campaign does not exist any more".to_owned()),
+            other => Some(format!("{other}: look into the log, then resume")),
+        }
+    }
+}
+
 /// What every send of a page shares.
 pub(crate) struct Context {
     pub(crate) campaign: Campaign,
@@ -58,7 +75,26 @@ pub(crate) struct Context {
     pub(crate) kids: HashMap<LinkId, KeyId>,
 }
 
+/// Works on one page. What only somebody can mend pauses the campaign and says why, instead of failing for ever.
 pub(crate) async fn send(
+    send: &Send,
+    workspace: WorkspaceId,
+    campaign: CampaignId,
+    page: PageNumber,
+) -> Result<PageOutcome, NotSent> {
+    match work_on(send, workspace, campaign, page).await {
+        Err(error) => match error.needs_somebody() {
+            Some(reason) => {
+                pause(send, workspace, campaign, Stop { code: 0, reason }).await?;
+                Ok(PageOutcome::Finished)
+            }
+            None => Err(error),
+        },
+        worked => worked,
+    }
+}
+
+async fn work_on(
     send: &Send,
     workspace: WorkspaceId,
     campaign: CampaignId,
@@ -67,28 +103,41 @@ pub(crate) async fn send(
     let Some(campaign) = send.core.campaign(workspace, campaign).await? else {
         return Ok(PageOutcome::Finished);
     };
-    // A page of a campaign that does not run is dropped; when it runs again, the watchdog gives the page out again.
-    if campaign.status != Status::Running {
-        return Ok(PageOutcome::Finished);
-    }
-    let recipients: Vec<Recipient> =
-        serde_json::from_slice(&send.bucket.get(&key::audience_page(workspace, campaign.id, page)).await?)?;
-    let keys: Vec<AttemptKey> = recipients.iter().map(|recipient| campaign.attempt_key(recipient.seq)).collect();
-    let attempts = send.core.attempts(&keys).await?;
-
+    let Sorted { free, later, held_until } = look(send, &campaign, page, Consistency::Eventual).await?;
     let now = UnixMillis::now();
-    let Sorted { free, later, lost } = sort(&campaign, recipients, &attempts, now);
-    for (key, tried) in lost {
-        // Its claim ran out without an answer: whoever held it has died, and Meta may have the message.
-        send.core.mark_unknown(&key, tried, Moment { at: now, seen: now }).await?;
+    if campaign.status != Status::Running {
+        // The page is dropped, and given out again when the campaign runs again; but claims that are out must be seen to
+        // their end, for Meta may have those messages.
+        return Ok(match held_until {
+            Some(until) => PageOutcome::Later(until.since(now).max(SHORTEST_WAIT), "messages are on their way"),
+            None => PageOutcome::Finished,
+        });
     }
     if free.is_empty() {
         return match later {
-            Some(at) => Ok(PageOutcome::Later(at.since(now).max(SHORTEST_WAIT), "recipients are claimed or wait")),
+            Some(at) => Ok(PageOutcome::Later(at.since(now).max(SHORTEST_WAIT), WAITS)),
             None => finish(send, &campaign, page).await,
         };
     }
     send_to(send, campaign, page, free).await
+}
+
+/// Why a page waits that has nobody to be sent to now.
+const WAITS: &str = "recipients are claimed, or Meta asked to try again later";
+
+/// Reads a page's recipients and sorts them; claims that ran out are marked.
+async fn look(send: &Send, campaign: &Campaign, page: PageNumber, consistency: Consistency) -> Result<Sorted, NotSent> {
+    let body = send.bucket.get(&key::audience_page(campaign.workspace, campaign.id, page)).await?;
+    let recipients: Vec<Recipient> = serde_json::from_slice(&body)?;
+    let keys: Vec<AttemptKey> = recipients.iter().map(|recipient| campaign.attempt_key(recipient.seq)).collect();
+    let attempts = send.core.attempts(&keys, consistency).await?;
+    let now = UnixMillis::now();
+    let (sorted, lost) = sort(campaign, recipients, &attempts, now);
+    for (key, tried) in lost {
+        // Its claim ran out without an answer: whoever held it has died, and Meta may have the message.
+        send.core.mark_unknown(&key, tried, Moment { at: now, seen: now }).await?;
+    }
+    Ok(sorted)
 }
 
 struct Sorted {
@@ -96,25 +145,36 @@ struct Sorted {
     free: Vec<(Recipient, u16, Option<Attempt>)>,
     /// When the first of those who must wait may be looked at again.
     later: Option<UnixMillis>,
-    /// Claims that ran out.
-    lost: Vec<(AttemptKey, u16)>,
+    /// When the last claim that is out runs out.
+    held_until: Option<UnixMillis>,
 }
 
-fn sort(campaign: &Campaign, recipients: Vec<Recipient>, attempts: &HashMap<Seq, Attempt>, now: UnixMillis) -> Sorted {
-    let mut sorted = Sorted { free: Vec::new(), later: None, lost: Vec::new() };
+fn sort(
+    campaign: &Campaign,
+    recipients: Vec<Recipient>,
+    attempts: &HashMap<Seq, Attempt>,
+    now: UnixMillis,
+) -> (Sorted, Vec<(AttemptKey, u16)>) {
+    let mut sorted = Sorted { free: Vec::new(), later: None, held_until: None };
+    let mut lost = Vec::new();
     for recipient in recipients {
         let attempt = attempts.get(&recipient.seq);
         match readiness(attempt, now) {
             Readiness::Free { number } => sorted.free.push((recipient, number, attempt.cloned())),
-            Readiness::Later(at) => sorted.later = Some(sorted.later.map_or(at, |first| first.min(at))),
+            Readiness::Later(at) => {
+                sorted.later = Some(sorted.later.map_or(at, |first| first.min(at)));
+                if attempt.is_some_and(|attempt| attempt.claim.is_some()) {
+                    sorted.held_until = sorted.held_until.max(Some(at));
+                }
+            }
             Readiness::Lost => {
                 let tried = attempt.map_or(1, |attempt| attempt.number);
-                sorted.lost.push((campaign.attempt_key(recipient.seq), tried));
+                lost.push((campaign.attempt_key(recipient.seq), tried));
             }
             Readiness::Settled => {}
         }
     }
-    sorted
+    (sorted, lost)
 }
 
 /// Reserves the slots and sends, each recipient on its own.
@@ -161,7 +221,7 @@ async fn send_to(
     }
     drop(sends);
     if let Some(stop) = stop {
-        pause(send, &context.campaign, stop).await?;
+        pause(send, workspace, id, stop).await?;
         return Ok(PageOutcome::Finished);
     }
     if let Some(error) = failed {
@@ -180,21 +240,13 @@ async fn look_again(
     let Some(campaign) = send.core.campaign(workspace, id).await? else {
         return Ok(PageOutcome::Finished);
     };
-    let recipients: Vec<Recipient> =
-        serde_json::from_slice(&send.bucket.get(&key::audience_page(workspace, id, page)).await?)?;
-    let keys: Vec<AttemptKey> = recipients.iter().map(|recipient| campaign.attempt_key(recipient.seq)).collect();
-    let attempts = send.core.attempts(&keys).await?;
+    let Sorted { free, later, .. } = look(send, &campaign, page, Consistency::Strong).await?;
     let now = UnixMillis::now();
-    let Sorted { free, later, lost } = sort(&campaign, recipients, &attempts, now);
-    if free.is_empty() && lost.is_empty() && later.is_none() {
+    if free.is_empty() && later.is_none() {
         return finish(send, &campaign, page).await;
     }
-    let wait = if free.is_empty() && lost.is_empty() {
-        later.map_or(SHORTEST_WAIT, |at| at.since(now))
-    } else {
-        SHORTEST_WAIT
-    };
-    Ok(PageOutcome::Later(wait.max(SHORTEST_WAIT), "recipients are to be tried again"))
+    let wait = if free.is_empty() { later.map_or(SHORTEST_WAIT, |at| at.since(now)) } else { SHORTEST_WAIT };
+    Ok(PageOutcome::Later(wait.max(SHORTEST_WAIT), WAITS))
 }
 
 /// The page is done; `dispatch` gives out the next one.
@@ -206,8 +258,8 @@ async fn finish(send: &Send, campaign: &Campaign, page: PageNumber) -> Result<Pa
 }
 
 /// An error that concerns every message stops the campaign and says why.
-async fn pause(send: &Send, campaign: &Campaign, stop: Stop) -> Result<(), StoreError> {
-    tracing::warn!(campaign = %campaign.id, code = stop.code, "a campaign was paused by an error");
+async fn pause(send: &Send, workspace: WorkspaceId, campaign: CampaignId, stop: Stop) -> Result<(), StoreError> {
+    tracing::warn!(%campaign, code = stop.code, reason = stop.reason, "a campaign was paused by an error");
     let pause = Transition {
         from: Status::Running,
         to: Status::Paused,
@@ -215,5 +267,5 @@ async fn pause(send: &Send, campaign: &Campaign, stop: Stop) -> Result<(), Store
         at: UnixMillis::now(),
         due: None,
     };
-    send.core.transition(campaign.workspace, campaign.id, &pause).await.map(|_| ())
+    send.core.transition(workspace, campaign, &pause).await.map(|_| ())
 }

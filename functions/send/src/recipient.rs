@@ -12,7 +12,7 @@ use shared::throttle::UnixMicros;
 use shared::time::UnixMillis;
 
 use crate::Send;
-use crate::outcome::{self, Stop};
+use crate::outcome::{self, Stop, Tried};
 use crate::page::Context;
 
 /// The claim is written this much before the slot, so that the write does not delay the send.
@@ -50,14 +50,19 @@ pub(crate) async fn send(
         seq: key.seq,
         at: slot.to_millis(),
     };
-    send.core.touch(key.workspace, recipient.phone.digits(), &touch).await?;
+    let tried = Tried { key, number, refusals: attempt.refusals, digits: recipient.phone.digits(), slot: touch.at };
+    if let Err(error) = send.core.touch(key.workspace, tried.digits, &touch).await {
+        outcome::give_back(send, &tried).await?;
+        return Err(error);
+    }
     sleep_until(slot.to_millis()).await;
     if !claim.covers_a_call_at(UnixMillis::now()) {
         // The process was stopped for a while: others may hold this attempt for lost by the time Meta answers.
-        return outcome::give_back(send, &key, number, UnixMillis::now()).await.map(|()| None);
+        return outcome::give_back(send, &tried).await.map(|()| None);
     }
     let outcome = send.graph.send(&context.account.phone_number_id, &context.token, &message).await;
-    outcome::record(send, &key, number, outcome).await
+    let stop = send.breaker.observe(context.account.id, &outcome);
+    Ok(outcome::record(send, &tried, outcome).await?.or(stop))
 }
 
 fn first_attempt(context: &Context, recipient: &Recipient) -> Attempt {
@@ -69,6 +74,7 @@ fn first_attempt(context: &Context, recipient: &Recipient) -> Attempt {
         variant: recipient.variant,
         page: context.page,
         number: 1,
+        refusals: 0,
         claim: None,
         released: None,
         unknown: None,

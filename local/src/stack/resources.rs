@@ -1,4 +1,5 @@
-//! Tables, queues and the bucket as `template.yaml` declares them, made where they are missing.
+//! Tables as `template.yaml` declares them, queues and the bucket, made where they are missing. The queues' visibility
+//! time-outs are shorter than on AWS: here a message is out for long only when its function has failed.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

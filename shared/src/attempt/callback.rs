@@ -13,7 +13,7 @@ pub fn write(key: &AttemptKey, number: u16) -> String {
     format!("{TAG}.{workspace}.{campaign}.{}.{}.{number}", shard.0, seq.0)
 }
 
-/// Reads what [`write`] wrote; `None` for anything else, such as the callback data of another system on the same number.
+/// Reads what [`write()`] wrote; `None` for anything else, such as the callback data of another system on the same number.
 #[must_use]
 pub fn read(text: &str) -> Option<(AttemptKey, u16)> {
     let mut parts = text.split('.');

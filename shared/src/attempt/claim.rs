@@ -4,8 +4,10 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use ulid::Ulid;
 
-use super::{Attempt, Standing};
+use super::Attempt;
+use crate::id::ulid_at;
 use crate::time::UnixMillis;
 
 /// How long the call to Meta may take; an answer that comes later is not waited for. Typical answers take 0.2–0.8 s.
@@ -14,8 +16,8 @@ pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// From the end of the call's time-out until the claim runs out: time to record the answer.
 pub const RECORD_GRACE: Duration = Duration::from_secs(5);
 
-/// How often a message that Meta asks to send again later is tried before it counts as failed.
-pub const MAX_TRIES: u16 = 6;
+/// How often Meta may ask to send a message again before it counts as failed. Tries that never reached Meta do not count.
+pub const MAX_REFUSALS: u16 = 6;
 
 /// The right to call Meta for one attempt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,13 +26,15 @@ pub struct Claim {
     pub slot: UnixMillis,
     /// When the claim runs out. The call is not begun unless it ends before.
     pub until: UnixMillis,
+    /// Random: whoever finds it again knows that the claim is their own, though its answer was lost on the way.
+    pub by: Ulid,
 }
 
 impl Claim {
     /// The claim for a call at `slot`.
     #[must_use]
     pub fn for_slot(slot: UnixMillis) -> Self {
-        Self { slot, until: slot.plus(CALL_TIMEOUT).plus(RECORD_GRACE) }
+        Self { slot, until: slot.plus(CALL_TIMEOUT).plus(RECORD_GRACE), by: ulid_at(slot) }
     }
 
     /// Whether a call begun now would end while the claim holds.
@@ -71,7 +75,7 @@ pub fn readiness(attempt: Option<&Attempt>, now: UnixMillis) -> Readiness {
     let Some(attempt) = attempt else {
         return Readiness::Free { number: 1 };
     };
-    if attempt.standing() != Standing::Pending {
+    if attempt.is_settled() {
         return Readiness::Settled;
     }
     match (&attempt.claim, &attempt.released) {
@@ -115,6 +119,14 @@ mod tests {
         let claim = Claim::for_slot(UnixMillis(1_000));
         assert!(claim.covers_a_call_at(UnixMillis(6_000)));
         assert!(!claim.covers_a_call_at(UnixMillis(6_001)));
+    }
+
+    #[test]
+    fn closing_by_hand_does_not_stop_the_send() {
+        let mut attempt = claimed();
+        attempt.released = Some(Release { not_before: UnixMillis(50), code: 130_429 });
+        attempt.learn(&Evidence::Flag(Flag::Closed, at(1)));
+        assert_eq!(readiness(Some(&attempt), UnixMillis(50)), Readiness::Free { number: 2 });
     }
 
     #[test]

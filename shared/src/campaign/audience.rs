@@ -10,7 +10,7 @@ use super::render::{Fields, Filled};
 use super::{Variant, VariantIndex, assign_variant};
 use crate::attempt::Seq;
 use crate::id::CampaignId;
-use crate::phone::PhoneNumber;
+use crate::phone::{PhoneNumber, wa_id_variants};
 
 /// One line of an audience as given.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
@@ -31,6 +31,9 @@ impl fmt::Debug for Line {
         f.write_str("Line(…)")
     }
 }
+
+/// A line with its number, or why it is none.
+pub type NumberedLine = (u64, Result<Line, String>);
 
 /// A planned recipient, as a page of the audience holds it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,11 +101,7 @@ const PHONE_COLUMNS: [&str; 8] =
 
 /// Checks every line: a real number, not seen before in this audience, and all variables that its message needs.
 #[must_use]
-pub fn plan(
-    campaign: CampaignId,
-    variants: &[Variant],
-    lines: impl IntoIterator<Item = (u64, Result<Line, String>)>,
-) -> Plan {
+pub fn plan(campaign: CampaignId, variants: &[Variant], lines: impl IntoIterator<Item = NumberedLine>) -> Plan {
     let mut plan = Plan::default();
     let mut seen = HashSet::new();
     for (number, line) in lines {
@@ -123,7 +122,8 @@ pub fn plan(
                 continue;
             }
         };
-        if !seen.insert(phone.clone()) {
+        // In three countries one person can be dialled under two numbers.
+        if !seen.insert(wa_id_variants(phone.digits()).into_iter().min()) {
             skip(line.phone, "the number is in the audience already".to_owned());
             continue;
         }
@@ -153,7 +153,7 @@ fn longest_short_link(_: &str) -> Option<Filled> {
 ///
 /// # Errors
 /// [`UnreadableCsv`] when there is no header with a phone column.
-pub fn read_csv(text: &str) -> Result<Vec<(u64, Result<Line, String>)>, UnreadableCsv> {
+pub fn read_csv(text: &str) -> Result<Vec<NumberedLine>, UnreadableCsv> {
     let text = text.trim_start_matches('\u{feff}');
     if text.trim().is_empty() {
         return Err(UnreadableCsv::Empty);

@@ -41,10 +41,13 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
 fn without_position(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(reason, _)| reason);
-    match (text.find('"'), text.rfind('"')) {
-        (Some(first), Some(last)) if text.starts_with("invalid") && first < last => {
-            format!("{}…{}", &text[..first], &text[last + 1..])
-        }
+    let (found, expected) = text.split_once(", expected").unwrap_or((text, ""));
+    let quoted = ['"', '`'].into_iter().find_map(|quote| {
+        let (first, last) = (found.find(quote)?, found.rfind(quote)?);
+        (first < last).then(|| format!("{}…{}", &found[..first], &found[last + 1..]))
+    });
+    match quoted {
+        Some(found) if text.starts_with("invalid") => format!("{found}, expected{expected}"),
         _ => text.to_owned(),
     }
 }
@@ -86,6 +89,17 @@ mod tests {
         let problem = problem(r#"{"list":[{"n":"+60123456789"}]}"#);
         assert_eq!(problem.errors[0].pointer, "/list/0/n");
         assert!(!problem.detail.contains("6012"), "{}", problem.detail);
+    }
+
+    #[test]
+    fn a_number_where_a_text_belongs_is_not_repeated_either() {
+        #[derive(Debug, Deserialize)]
+        struct Body {
+            #[allow(dead_code)]
+            phone: String,
+        }
+        let problem = read::<Body>(&Bytes::from_static(br#"{"phone":60123456789}"#)).unwrap_err();
+        assert!(!problem.detail.contains("6012") && problem.detail.contains("expected a string"), "{}", problem.detail);
     }
 
     #[test]

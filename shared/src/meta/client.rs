@@ -53,6 +53,17 @@ impl std::fmt::Debug for Accepted {
 #[error("no HTTP client for the Graph API can be made")]
 pub struct NoClient(#[source] reqwest::Error);
 
+/// Whether the address is this machine's own: a proxy of the environment is not asked for it.
+fn is_on_this_machine(url: &str) -> bool {
+    let host = url::Url::parse(url).ok().and_then(|url| url.host().map(|host| host.to_owned()));
+    match host {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
 #[derive(Deserialize)]
 struct SendResponse {
     #[serde(default)]
@@ -76,7 +87,11 @@ impl GraphClient {
     /// # Errors
     /// [`NoClient`].
     pub fn new(url: &str, version: &str) -> Result<Self, NoClient> {
-        let http = reqwest::Client::builder()
+        let mut builder = reqwest::Client::builder();
+        if is_on_this_machine(url) {
+            builder = builder.no_proxy();
+        }
+        let http = builder
             .timeout(CALL_TIMEOUT)
             .connect_timeout(Duration::from_secs(5))
             .pool_idle_timeout(Duration::from_secs(60))

@@ -3,7 +3,7 @@
 use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
 use serde::{Deserialize, Serialize};
 
-use super::{Core, StoreError, keys, text, unavailable, write};
+use super::{Core, Listed, StoreError, keys, text, unavailable, write};
 use crate::account::Account;
 use crate::id::{AccountId, WorkspaceId};
 
@@ -66,7 +66,7 @@ impl Core {
         workspace: WorkspaceId,
         before: Option<AccountId>,
         limit: usize,
-    ) -> Result<Vec<Account>, StoreError> {
+    ) -> Result<Listed<Account>, StoreError> {
         let before = before.map(|id| keys::account(workspace, id));
         let list = keys::account_list(workspace);
         self.listed("account", &list, before, limit, |account: &Account| std::cmp::Reverse(account.id)).await

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use futures::{StreamExt, TryStreamExt};
 
 use super::expression::{Update, Updated};
-use super::{Core, Item, StoreError, attribute, keys, number, read, text};
+use super::{Consistency, Core, Item, Put, StoreError, attribute, keys, number, read, text};
 use crate::attempt::claim::{Claim, Release};
 use crate::attempt::{Attempt, AttemptKey, Evidence, Flag, Moment, Money, Seq, Shard};
 use crate::id::{CampaignId, WorkspaceId};
@@ -40,12 +40,16 @@ const PROOFS_OF_ACCEPTANCE: [Flag; 6] =
     [Flag::Accepted, Flag::Sent, Flag::Delivered, Flag::Read, Flag::Clicked, Flag::Replied];
 
 impl Core {
-    /// The attempts of these recipients that exist; eventually consistent, for the claim decides.
+    /// The attempts of these recipients that exist.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn attempts(&self, wanted: &[AttemptKey]) -> Result<HashMap<Seq, Attempt>, StoreError> {
-        let items = self.batch_get(wanted.iter().map(keys::attempt).collect()).await?;
+    pub async fn attempts(
+        &self,
+        wanted: &[AttemptKey],
+        consistency: Consistency,
+    ) -> Result<HashMap<Seq, Attempt>, StoreError> {
+        let items = self.batch_get(wanted.iter().map(keys::attempt).collect(), consistency).await?;
         items
             .into_iter()
             .map(|item| {
@@ -113,8 +117,10 @@ impl Core {
     pub async fn claim(&self, key: &AttemptKey, attempt: &Attempt, claim: &Claim) -> Result<Claimed, StoreError> {
         if attempt.number <= 1 {
             let row = Attempt { claim: Some(claim.clone()), ..attempt.clone() };
-            let new = self.put_new("attempt", keys::attempt(key), &row, Item::new()).await?;
-            return Ok(if new { Claimed::Won } else { Claimed::Lost });
+            return match self.put_new("attempt", keys::attempt(key), &row, Item::new()).await? {
+                Put::New => Ok(Claimed::Won),
+                Put::There(item) => whose(item, claim),
+            };
         }
         let mut update = Update::default();
         update.set("claim", attribute("claim", claim)?);
@@ -126,10 +132,10 @@ impl Core {
         for proof in PROOFS_OF_ACCEPTANCE {
             update.only_if_absent(proof.name());
         }
-        Ok(match self.update(keys::attempt(key), update).await? {
-            Updated::Done(_) => Claimed::Won,
-            Updated::Refused(_) => Claimed::Lost,
-        })
+        match self.update(keys::attempt(key), update).await? {
+            Updated::Done(_) => Ok(Claimed::Won),
+            Updated::Refused(item) => whose(item, claim),
+        }
     }
 
     /// Records Meta's answer. A repeat changes nothing.
@@ -142,21 +148,35 @@ impl Core {
         accepted: &Accepted,
         moment: Moment,
     ) -> Result<(), StoreError> {
-        let mut update = Update::default();
-        update.set(Flag::Accepted.name(), attribute("moment", &moment)?);
-        update.set("wamid", text(&accepted.wamid));
-        update.set("response", text(&accepted.response));
-        update.only_if_present("pk");
-        update.only_if_absent(Flag::Accepted.name());
-        self.update(keys::attempt(key), update).await.map(|_| ())
+        let flag = Evidence::Flag(Flag::Accepted, moment);
+        let mut update = learning(&[flag], Some(&accepted.wamid))?;
+        update.set_if_absent("response", text(&accepted.response));
+        if let Updated::Refused(item) = self.update(keys::attempt(key), update).await?
+            && !item.is_empty()
+        {
+            // A status of a kind that we do not know was faster; the answer itself is kept all the same.
+            let mut update = Update::default();
+            update.set_if_absent("wamid", text(&accepted.wamid));
+            update.set_if_absent("response", text(&accepted.response));
+            update.only_if_present("pk");
+            self.update(keys::attempt(key), update).await?;
+        }
+        Ok(())
     }
 
-    /// Gives a claim back: Meta certainly does not have the message.
+    /// Gives a claim back: Meta certainly does not have the message. `refusals` is how often Meta has refused it so far.
     ///
     /// # Errors
     /// [`StoreError`]; then the claim runs out and the attempt becomes unknown: a recipient may be lost, none is doubled.
-    pub async fn release(&self, key: &AttemptKey, tried: u16, release: &Release) -> Result<(), StoreError> {
+    pub async fn release(
+        &self,
+        key: &AttemptKey,
+        tried: u16,
+        refusals: u16,
+        release: &Release,
+    ) -> Result<(), StoreError> {
         let mut update = Update::default();
+        update.set("refusals", number(i64::from(refusals)));
         update.set("released", attribute("release", release)?);
         update.remove("claim");
         update.only_if_equal("number", number(i64::from(tried)));
@@ -219,6 +239,15 @@ impl Core {
         }
         Err(StoreError::Unavailable { operation: "UpdateItem", message: "too many writers on one attempt".to_owned() })
     }
+}
+
+/// Whose claim a row holds: a write whose answer was lost is repeated by the SDK and then finds itself.
+fn whose(item: Item, claim: &Claim) -> Result<Claimed, StoreError> {
+    if item.is_empty() {
+        return Ok(Claimed::Lost);
+    }
+    let there: Attempt = read("attempt", item)?;
+    Ok(if there.claim.is_some_and(|there| there.by == claim.by) { Claimed::Won } else { Claimed::Lost })
 }
 
 /// Of several reports of the same flag only the earliest matters.

@@ -4,7 +4,7 @@ use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem};
 use serde::{Deserialize, Serialize};
 
 use super::expression::{Update, Updated};
-use super::{Core, Item, StoreError, attribute, keys, number, read, text, unavailable};
+use super::{Consistency, Core, Item, StoreError, attribute, keys, number, read, read_or_skip, text, unavailable};
 use crate::campaign::{Campaign, PageNumber, Status};
 use crate::id::{CampaignId, WorkspaceId};
 use crate::time::UnixMillis;
@@ -22,6 +22,15 @@ pub struct Transition {
     pub at: UnixMillis,
     /// When the watchdog shall look at it next; `None` when it needs no looking after any more.
     pub due: Option<UnixMillis>,
+}
+
+/// A part of a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed<T> {
+    /// The rows; fewer than asked for when some cannot be read.
+    pub rows: Vec<T>,
+    /// Whether there may be more behind the last one.
+    pub more: bool,
 }
 
 /// Where a page of the audience stands.
@@ -57,7 +66,9 @@ impl Core {
     /// [`StoreError`].
     pub async fn create_campaign(&self, campaign: &Campaign) -> Result<bool, StoreError> {
         let list = Item::from([("list".to_owned(), text(&keys::campaign_list(campaign.workspace)))]);
-        self.put_new("campaign", keys::campaign(campaign.workspace, campaign.id), campaign, list).await
+        self.put_new("campaign", keys::campaign(campaign.workspace, campaign.id), campaign, list)
+            .await
+            .map(|put| put.is_new())
     }
 
     /// A campaign.
@@ -77,7 +88,7 @@ impl Core {
         workspace: WorkspaceId,
         before: Option<CampaignId>,
         limit: usize,
-    ) -> Result<Vec<Campaign>, StoreError> {
+    ) -> Result<Listed<Campaign>, StoreError> {
         let list = keys::campaign_list(workspace);
         let before = before.map(|id| keys::campaign(workspace, id));
         self.listed("campaign", &list, before, limit, |campaign: &Campaign| std::cmp::Reverse(campaign.id)).await
@@ -91,7 +102,7 @@ impl Core {
         before: Option<keys::Key>,
         limit: usize,
         order: impl Fn(&T) -> O,
-    ) -> Result<Vec<T>, StoreError> {
+    ) -> Result<Listed<T>, StoreError> {
         let start = before.map(|key| {
             let mut start = key.item();
             start.insert("list".to_owned(), text(list));
@@ -111,14 +122,15 @@ impl Core {
             .send()
             .await
             .map_err(|error| unavailable("Query", &error))?;
+        let more = found.last_evaluated_key.is_some();
         let keys = found.items.unwrap_or_default().into_iter().filter_map(|item| {
             let part = |name: &str| item.get(name)?.as_s().ok().cloned();
             Some(keys::Key { pk: part("pk")?, sk: part("sk")? })
         });
-        let items = self.batch_get(keys.collect()).await?;
-        let mut rows = items.into_iter().map(|item| read(what, item)).collect::<Result<Vec<T>, _>>()?;
+        let items = self.batch_get(keys.collect(), Consistency::Strong).await?;
+        let mut rows: Vec<T> = items.into_iter().filter_map(|item| read_or_skip(what, item)).collect();
         rows.sort_by_key(order);
-        Ok(rows)
+        Ok(Listed { rows, more })
     }
 
     /// Changes a campaign's state together with the watchdog's list; `false` when it is not in the state it must be in.
@@ -198,8 +210,8 @@ impl Core {
     /// [`StoreError`].
     pub async fn due_campaigns(&self, now: UnixMillis) -> Result<Vec<(WorkspaceId, CampaignId)>, StoreError> {
         let items = self.query(keys::DUE_PK, "", None, None, true).await?;
-        let due = items.into_iter().map(|item| read::<Due>("due", item)).collect::<Result<Vec<_>, _>>()?;
-        Ok(due.into_iter().filter(|due| due.due_at <= now).map(|due| (due.workspace, due.campaign)).collect())
+        let due = items.into_iter().filter_map(|item| read_or_skip::<Due>("due", item));
+        Ok(due.filter(|due| due.due_at <= now).map(|due| (due.workspace, due.campaign)).collect())
     }
 
     /// Notes that a page is about to be given to the sender for the first time; `false` when it was before.
@@ -214,7 +226,8 @@ impl Core {
         now: UnixMillis,
     ) -> Result<bool, StoreError> {
         let state = PageState { v: 1, enqueued_at: now, deferred_until: None, deferred_because: None, done_at: None };
-        self.put_new("page", keys::page(workspace, campaign, page), &state, Item::new()).await
+        let put = self.put_new("page", keys::page(workspace, campaign, page), &state, Item::new()).await?;
+        Ok(put.is_new())
     }
 
     /// Notes that a page that seems forgotten is given to the sender again; `false` when somebody else just did, or it

@@ -68,22 +68,28 @@ impl Core {
         request: &str,
         now: UnixMillis,
     ) -> Result<Idempotency, StoreError> {
-        let id = ulid_at(now);
-        let mut update = Update::default();
-        update.set("v", number(1));
-        update.set("request", text(request));
-        update.set("locked_until", number(now.plus(LOCKED_FOR).0));
-        update.set("expires_at", number(now.plus(KEPT_FOR).seconds()));
-        update.set_if_absent("id", attribute("request", &id)?);
-        let (pk, expires, seconds) =
-            (update.name("pk"), update.name("expires_at"), update.value(number(now.seconds())));
-        let (known, same) = (update.name("request"), update.value(text(request)));
-        let (locked, reply, at) = (update.name("locked_until"), update.name("reply"), update.value(number(now.0)));
-        update.only_if(format!(
-            "attribute_not_exists({pk}) OR {expires} < {seconds} OR \
-             ({known} = {same} AND attribute_not_exists({reply}) AND {locked} < {at})"
-        ));
-        match self.update(keys::idempotency(workspace, key_hash), update).await? {
+        // A key that was never used, or more than a day ago: whatever the row holds belongs to another request.
+        let mut fresh = Update::default();
+        fresh.set("v", number(1));
+        fresh.set("request", text(request));
+        fresh.set("locked_until", number(now.plus(LOCKED_FOR).0));
+        fresh.set("expires_at", number(now.plus(KEPT_FOR).seconds()));
+        fresh.set("id", attribute("request", &ulid_at(now))?);
+        fresh.remove("reply");
+        let (pk, expires, seconds) = (fresh.name("pk"), fresh.name("expires_at"), fresh.value(number(now.seconds())));
+        fresh.only_if(format!("attribute_not_exists({pk}) OR {expires} < {seconds}"));
+        if let Updated::Done(item) = self.update(keys::idempotency(workspace, key_hash), fresh).await? {
+            let row: Row = read("request", item)?;
+            return Ok(Idempotency::Run { id: row.id });
+        }
+        // The same request again, after a run that was cut off: its id stays.
+        let mut again = Update::default();
+        again.set("locked_until", number(now.plus(LOCKED_FOR).0));
+        again.only_if_equal("request", text(request));
+        again.only_if_absent("reply");
+        let (locked, at) = (again.name("locked_until"), again.value(number(now.0)));
+        again.only_if(format!("{locked} < {at}"));
+        match self.update(keys::idempotency(workspace, key_hash), again).await? {
             Updated::Done(item) => {
                 let row: Row = read("request", item)?;
                 Ok(Idempotency::Run { id: row.id })

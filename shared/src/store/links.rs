@@ -10,7 +10,7 @@ impl Core {
     /// # Errors
     /// [`StoreError`].
     pub async fn create_link(&self, link: &Link) -> Result<bool, StoreError> {
-        self.put_new("link", keys::link(link.id), link, Item::new()).await
+        self.put_new("link", keys::link(link.id), link, Item::new()).await.map(|put| put.is_new())
     }
 
     /// A link.

@@ -9,6 +9,9 @@ use crate::rollup::{CounterUpdate, Counts, SequenceNumber};
 /// Attribute that holds the last applied sequence number.
 const APPLIED: &str = "applied";
 
+/// Counters that one write adds to: an update expression has at most 4,096 bytes (DynamoDB), and each takes up to 13.
+const MOST_NAMES: usize = 250;
+
 /// The table ROLLUP.
 #[derive(Clone, Debug)]
 pub struct Rollups {
@@ -35,9 +38,18 @@ impl Rollups {
     /// Applies an update exactly once: what the item has taken in before is dropped from it.
     ///
     /// # Errors
-    /// [`StoreError`]; the update was then applied whole or not at all, and applying it again is safe.
+    /// [`StoreError`]; of the update a beginning was then applied, or nothing, and applying it again is safe.
     pub async fn apply(&self, update: CounterUpdate) -> Result<(), StoreError> {
-        let mut update = update;
+        let mut rest = Some(update);
+        while let Some(update) = rest.take() {
+            let (part, behind) = update.split_at_names(MOST_NAMES);
+            self.apply_part(part).await?;
+            rest = behind;
+        }
+        Ok(())
+    }
+
+    async fn apply_part(&self, mut update: CounterUpdate) -> Result<(), StoreError> {
         loop {
             let mut write = Update::default();
             for (name, n) in update.sum() {

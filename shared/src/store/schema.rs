@@ -113,12 +113,18 @@ async fn create(client: &aws_sdk_dynamodb::Client, name: &str, schema: &TableSch
         .await;
     match created {
         Ok(_) => {}
-        Err(error) if error.as_service_error().is_some_and(|e| e.is_resource_in_use_exception()) => return Ok(()),
+        Err(error) if error.as_service_error().is_some_and(|e| e.is_resource_in_use_exception()) => {}
         Err(error) => return Err(DisplayErrorContext(&error).to_string()),
     }
     let Some(attribute) = schema.ttl_attribute else {
         return Ok(());
     };
+    // A start that died between the two calls has left a table without TTL.
+    let described = client.describe_time_to_live().table_name(name).send().await;
+    let described = described.map_err(|error| DisplayErrorContext(&error).to_string())?;
+    if described.time_to_live_description.is_some_and(|ttl| ttl.attribute_name.as_deref() == Some(attribute)) {
+        return Ok(());
+    }
     let ttl = TimeToLiveSpecification::builder().enabled(true).attribute_name(attribute).build().map_err(built)?;
     client
         .update_time_to_live()

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Core, StoreError, keys, read, unavailable, write};
+use super::{Core, StoreError, keys, number, read, unavailable, write};
 use crate::attempt::{AttemptKey, Seq, Shard};
 use crate::campaign::Campaign;
 use crate::id::{AccountId, CampaignId, WorkspaceId};
@@ -49,6 +49,34 @@ impl Core {
             .await
             .map(|_| ())
             .map_err(|error| unavailable("PutItem", &error))
+    }
+
+    /// Takes a touch back: its message certainly never left. The touch of a later try stays.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn untouch(
+        &self,
+        workspace: WorkspaceId,
+        digits: &str,
+        campaign: CampaignId,
+        at: UnixMillis,
+    ) -> Result<(), StoreError> {
+        let deleted = self
+            .client
+            .delete_item()
+            .table_name(&self.table)
+            .set_key(Some(keys::touch(workspace, digits, campaign).item()))
+            .condition_expression("#at = :at")
+            .expression_attribute_names("#at", "at")
+            .expression_attribute_values(":at", number(at.0))
+            .send()
+            .await;
+        match deleted {
+            Ok(_) => Ok(()),
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => Ok(()),
+            Err(error) => Err(unavailable("DeleteItem", &error)),
+        }
     }
 
     /// The latest campaigns that wrote to this number, at most `limit`, newest campaign first.

@@ -1,0 +1,111 @@
+//! The store against a real engine: what `shared::store` promises about order, repetition and concurrency, tried through
+//! the AWS SDK on the embedded DynamoDB in memory. Nothing here waits: time is an argument.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+#[path = "store/accounts.rs"]
+mod accounts;
+#[path = "store/campaigns.rs"]
+mod campaigns;
+#[path = "store/claims.rs"]
+mod claims;
+#[path = "store/counters.rs"]
+mod counters;
+#[path = "store/evidence.rs"]
+mod evidence;
+#[path = "store/requests.rs"]
+mod requests;
+#[path = "store/slots.rs"]
+mod slots;
+
+use std::future::Future;
+
+use local::engines::{Engines, Storage};
+use shared::attempt::{Attempt, AttemptKey, Moment, Seq, Shard};
+use shared::campaign::{PageNumber, VariantIndex};
+use shared::id::{AccountId, CampaignId, WorkspaceId};
+use shared::store::rollups::Rollups;
+use shared::store::{Core, schema};
+use shared::time::UnixMillis;
+
+const WORKSPACE: WorkspaceId = WorkspaceId::FIRST;
+
+const NOW: UnixMillis = UnixMillis(1_790_000_000_000);
+
+/// Both tables, empty.
+struct Tables {
+    engines: Engines,
+    core: Core,
+    rollups: Rollups,
+}
+
+impl Tables {
+    async fn new() -> Self {
+        let engines = Engines::start(Storage::Memory).await.unwrap();
+        let client = engines.dynamodb();
+        schema::create_missing(&client, "core", "rollup").await.unwrap();
+        Self { core: Core::new(client.clone(), "core"), rollups: Rollups::new(client, "rollup"), engines }
+    }
+
+    /// CORE through a client of its own, as another Lambda sees it.
+    fn another_core(&self) -> Core {
+        Core::new(self.engines.dynamodb(), "core")
+    }
+}
+
+/// Runs `n` of them at the same time, each as a task of its own, and gives what they returned.
+async fn at_once<T, F>(n: usize, task: impl Fn(usize) -> F) -> Vec<T>
+where
+    T: Send + 'static,
+    F: Future<Output = T> + Send + 'static,
+{
+    let tasks: Vec<_> = (0..n).map(|i| tokio::spawn(task(i))).collect();
+    futures::future::join_all(tasks).await.into_iter().map(Result::unwrap).collect()
+}
+
+fn account_id() -> AccountId {
+    "acc_01J00000000000000000000000".parse().unwrap()
+}
+
+fn campaign_id() -> CampaignId {
+    "cmp_01J00000000000000000000000".parse().unwrap()
+}
+
+fn attempt_key(seq: u32) -> AttemptKey {
+    AttemptKey { workspace: WORKSPACE, campaign: campaign_id(), shard: Shard(0), seq: Seq(seq) }
+}
+
+/// An attempt as a worker makes it before the claim of this number.
+fn attempt(number: u16) -> Attempt {
+    Attempt {
+        v: 1,
+        phone: "+60123456789".parse().unwrap(),
+        name: None,
+        account: account_id(),
+        variant: VariantIndex(0),
+        page: PageNumber(0),
+        number,
+        refusals: 0,
+        claim: None,
+        released: None,
+        unknown: None,
+        wamid: None,
+        response: None,
+        accepted: None,
+        sent: None,
+        delivered: None,
+        read: None,
+        clicked: None,
+        replied: None,
+        closed: None,
+        closed_value: None,
+        opted_out: None,
+        failed: None,
+    }
+}
+
+/// So many seconds from now, and seen a second later.
+fn moment(second: i64) -> Moment {
+    let at = UnixMillis(NOW.0 + second * 1_000);
+    Moment { at, seen: UnixMillis(at.0 + 1_000) }
+}

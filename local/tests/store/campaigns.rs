@@ -1,0 +1,190 @@
+//! A campaign's state and the watchdog's list change together, its cursors only forward, and the list of campaigns pages
+//! through every one of them once.
+
+use shared::campaign::{Campaign, Category, Message, OnUnknown, PageNumber, Schedule, Status, Variant};
+use shared::id::{CampaignId, WorkspaceId};
+use shared::store::Transition;
+use shared::time::UnixMillis;
+
+use crate::{NOW, Tables, WORKSPACE, account_id, at_once};
+
+const FAR: UnixMillis = UnixMillis(i64::MAX);
+
+fn campaign(id: CampaignId, workspace: WorkspaceId) -> Campaign {
+    Campaign {
+        v: 1,
+        id,
+        workspace,
+        account: account_id(),
+        name: "Launch".to_owned(),
+        tag: None,
+        category: Category::Marketing,
+        variants: vec![Variant { name: "A".to_owned(), weight: 1, message: Message::text("hi") }],
+        schedule: Schedule::default(),
+        messages_per_second: None,
+        on_unknown: OnUnknown::Leave,
+        links: Vec::new(),
+        recipients: 10,
+        skipped: 0,
+        pages: 1,
+        shards: 1,
+        status: Status::Draft,
+        status_reason: None,
+        next_page: 0,
+        done_before: 0,
+        created_at: NOW,
+        started_at: None,
+        finished_at: None,
+    }
+}
+
+/// A campaign made in this second.
+fn id_at(second: i64) -> CampaignId {
+    CampaignId::new(UnixMillis(NOW.0 + second * 1_000))
+}
+
+fn transition(from: Status, to: Status, at: UnixMillis) -> Transition {
+    let due = (to == Status::Running).then_some(at);
+    Transition { from, to, reason: (to == Status::Paused).then(|| "by hand".to_owned()), at, due }
+}
+
+#[tokio::test]
+async fn of_two_starts_at_once_one_wins() {
+    let tables = Tables::new().await;
+    for second in 0..10 {
+        let id = id_at(second);
+        tables.core.create_campaign(&campaign(id, WORKSPACE)).await.unwrap();
+        let started = at_once(2, |i| {
+            let core = tables.another_core();
+            let at = UnixMillis(NOW.0 + i64::try_from(i).unwrap());
+            async move {
+                core.transition(WORKSPACE, id, &transition(Status::Draft, Status::Running, at)).await.unwrap()
+            }
+        })
+        .await;
+        assert_eq!(started.iter().filter(|won| **won).count(), 1);
+        let winner = i64::try_from(started.iter().position(|won| *won).unwrap()).unwrap();
+        let row = tables.core.campaign(WORKSPACE, id).await.unwrap().unwrap();
+        assert_eq!((row.status, row.started_at), (Status::Running, Some(UnixMillis(NOW.0 + winner))));
+    }
+}
+
+#[tokio::test]
+async fn the_watchdog_knows_a_campaign_exactly_while_it_runs() {
+    let tables = Tables::new().await;
+    let id = id_at(0);
+    tables.core.create_campaign(&campaign(id, WORKSPACE)).await.unwrap();
+    let way = [
+        (Status::Draft, Status::Running),
+        (Status::Running, Status::Paused),
+        (Status::Paused, Status::Running),
+        (Status::Running, Status::Completed),
+    ];
+    assert_eq!(tables.core.due_campaigns(FAR).await.unwrap(), []);
+    for (minute, (from, to)) in (0..).zip(way) {
+        let at = UnixMillis(NOW.0 + minute * 60_000);
+        assert!(tables.core.transition(WORKSPACE, id, &transition(from, to, at)).await.unwrap());
+        assert!(!tables.core.transition(WORKSPACE, id, &transition(from, to, at)).await.unwrap(), "a repeat");
+        let due = tables.core.due_campaigns(FAR).await.unwrap();
+        assert_eq!(due, if to == Status::Running { vec![(WORKSPACE, id)] } else { vec![] }, "{to:?}");
+        assert_eq!(tables.core.due_campaigns(UnixMillis(at.0 - 1)).await.unwrap(), [], "not before its time");
+        let row = tables.core.campaign(WORKSPACE, id).await.unwrap().unwrap();
+        assert_eq!(row.status_reason.is_some(), to == Status::Paused);
+        assert_eq!((row.started_at, row.finished_at.is_some()), (Some(NOW), to == Status::Completed));
+    }
+}
+
+#[tokio::test]
+async fn a_refused_change_leaves_the_watchdogs_list_alone() {
+    let tables = Tables::new().await;
+    let id = id_at(0);
+    tables.core.create_campaign(&campaign(id, WORKSPACE)).await.unwrap();
+    let wrong = transition(Status::Paused, Status::Running, NOW);
+    assert!(!tables.core.transition(WORKSPACE, id, &wrong).await.unwrap());
+    let unknown = transition(Status::Draft, Status::Running, NOW);
+    assert!(!tables.core.transition(WORKSPACE, id_at(1), &unknown).await.unwrap(), "a campaign that is not there");
+    assert_eq!(tables.core.due_campaigns(FAR).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn campaigns_are_listed_newest_first_page_by_page_each_once() {
+    let tables = Tables::new().await;
+    let other = WorkspaceId::new(NOW);
+    let mut ids: Vec<CampaignId> = (0..23).map(id_at).collect();
+    for n in 0..ids.len() {
+        // Made in an order that is not theirs.
+        let id = ids[n * 7 % ids.len()];
+        assert!(tables.core.create_campaign(&campaign(id, WORKSPACE)).await.unwrap());
+        assert!(!tables.core.create_campaign(&campaign(id, WORKSPACE)).await.unwrap(), "the same id again");
+        tables.core.create_campaign(&campaign(CampaignId::new(NOW), other)).await.unwrap();
+    }
+    ids.reverse();
+    for size in [1, 5, 23, 50] {
+        let (mut listed, mut before) = (Vec::new(), None);
+        loop {
+            let page = tables.core.campaigns(WORKSPACE, before, size).await.unwrap();
+            assert!(page.rows.len() <= size);
+            listed.extend(page.rows.iter().map(|campaign| campaign.id));
+            before = listed.last().copied();
+            if !page.more {
+                break;
+            }
+        }
+        assert_eq!(listed, ids, "in pages of {size}");
+    }
+    let between = tables.core.campaigns(WORKSPACE, Some(id_at(5)), 2).await.unwrap().rows;
+    assert!(between[0].id <= ids[ids.len() - 6], "a cursor need not be the id of a campaign");
+}
+
+#[tokio::test]
+async fn cursors_never_move_back() {
+    let tables = Tables::new().await;
+    let id = id_at(0);
+    tables.core.create_campaign(&campaign(id, WORKSPACE)).await.unwrap();
+    let steps = [(3, 1), (9, 2), (5, 7), (2, 2), (8, 4)];
+    at_once(steps.len(), |i| {
+        let (core, (next_page, done_before)) = (tables.another_core(), steps[i]);
+        async move { core.advance_cursors(WORKSPACE, id, next_page, done_before).await.unwrap() }
+    })
+    .await;
+    let row = tables.core.campaign(WORKSPACE, id).await.unwrap().unwrap();
+    assert_eq!((row.next_page, row.done_before), (9, 7));
+}
+
+#[tokio::test]
+async fn a_page_is_given_out_once_and_again_by_one_only() {
+    let tables = Tables::new().await;
+    let (id, page) = (id_at(0), PageNumber(0));
+    let later = UnixMillis(NOW.0 + 60_000);
+    let first = at_once(10, |_| {
+        let core = tables.another_core();
+        async move { core.enqueue_page(WORKSPACE, id, page, NOW).await.unwrap() }
+    });
+    assert_eq!(first.await.into_iter().filter(|won| *won).count(), 1);
+    let again = at_once(10, |_| {
+        let core = tables.another_core();
+        async move { core.enqueue_page_again(WORKSPACE, id, page, NOW, later).await.unwrap() }
+    });
+    assert_eq!(again.await.into_iter().filter(|won| *won).count(), 1);
+
+    tables.core.finish_page(WORKSPACE, id, page, later).await.unwrap();
+    tables.core.defer_page(WORKSPACE, id, page, FAR, "late").await.unwrap();
+    assert!(!tables.core.enqueue_page_again(WORKSPACE, id, page, later, FAR).await.unwrap(), "it is done");
+    let pages = tables.core.pages_from(WORKSPACE, id, PageNumber(0)).await.unwrap();
+    assert_eq!(pages.len(), 1);
+    assert_eq!((pages[0].1.done_at, pages[0].1.deferred_until), (Some(later), None));
+}
+
+#[tokio::test]
+async fn pages_come_in_order_from_the_one_that_is_asked_for() {
+    let tables = Tables::new().await;
+    let id = id_at(0);
+    tables.core.create_campaign(&campaign(id, WORKSPACE)).await.unwrap();
+    for n in [4, 0, 12, 2, 1, 3] {
+        tables.core.enqueue_page(WORKSPACE, id, PageNumber(n), NOW).await.unwrap();
+    }
+    for (from, expected) in [(0, vec![0, 1, 2, 3, 4, 12]), (2, vec![2, 3, 4, 12]), (5, vec![12]), (13, vec![])] {
+        let pages = tables.core.pages_from(WORKSPACE, id, PageNumber(from)).await.unwrap();
+        assert_eq!(pages.iter().map(|(page, _)| page.0).collect::<Vec<_>>(), expected, "from {from}");
+    }
+}
