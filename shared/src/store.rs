@@ -151,9 +151,8 @@ impl Core {
                 .client
                 .query()
                 .table_name(&self.table)
-                .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
-                .expression_attribute_values(":pk", text(pk))
-                .expression_attribute_values(":prefix", text(prefix))
+                .key_condition_expression(partition_condition(prefix))
+                .set_expression_attribute_values(Some(partition_values(pk, prefix)))
                 .scan_index_forward(forward)
                 .consistent_read(true)
                 .set_exclusive_start_key(start.take())
@@ -203,6 +202,20 @@ impl Core {
         }
         Ok(items)
     }
+}
+
+/// What a query by partition and prefix compares with; an empty prefix is left out.
+fn partition_values(pk: &str, prefix: &str) -> Item {
+    let mut values = Item::from([(":pk".to_owned(), text(pk))]);
+    if !prefix.is_empty() {
+        values.insert(":prefix".to_owned(), text(prefix));
+    }
+    values
+}
+
+/// Its condition. DynamoDB takes no empty text in a condition on a key.
+const fn partition_condition(prefix: &str) -> &'static str {
+    if prefix.is_empty() { "pk = :pk" } else { "pk = :pk AND begins_with(sk, :prefix)" }
 }
 
 /// A row as a stored item.

@@ -62,6 +62,7 @@ fn assert_table(table: &Yaml, schema: &TableSchema) {
     assert_eq!(table["BillingMode"].as_str(), Some("PAY_PER_REQUEST"));
     assert_key(&table["KeySchema"], schema.key);
     assert_index(&table["GlobalSecondaryIndexes"], schema.index.as_ref());
+    assert_index(&table["LocalSecondaryIndexes"], schema.local_index.as_ref());
     let attributes: Vec<_> = table["AttributeDefinitions"]
         .as_vec()
         .unwrap()

@@ -13,7 +13,8 @@ pub(crate) fn effects(ingest: &Ingest, click: &Click) -> Effects {
     let mut effects = Effects::default();
     let seen = UnixMillis::now();
     let visitor = visitor::of(click);
-    let country = click.country.clone().or_else(|| ingest.places.country(click.ip.as_deref()?));
+    let told = click.country.clone().filter(|code| code.len() == 2 && code.bytes().all(|b| b.is_ascii_uppercase()));
+    let country = told.or_else(|| ingest.places.country(click.ip.as_deref()?));
     if let (Visitor::Human { .. }, Some(key)) = (&visitor, click.attempt()) {
         effects.learn(key, Evidence::Flag(Flag::Clicked, Moment { at: click.at, seen }), None);
     }

@@ -1,5 +1,8 @@
 //! What the demo shows: the progress of the sending, the funnel as it fills, and the report at the end.
 
+use std::cell::Cell as Kept;
+use std::time::Instant;
+
 use comfy_table::presets::UTF8_BORDERS_ONLY;
 use comfy_table::{Cell, CellAlignment, Color, Table};
 use console::{Term, style};
@@ -43,6 +46,8 @@ pub(super) fn created(screen: &Term, campaign: &Value, speed: Option<f64>) -> st
 pub(super) struct SendingScreen {
     bar: ProgressBar,
     screen: Term,
+    /// When the first message was seen to be accepted, and how many were by then.
+    since: Kept<Option<(Instant, i64)>>,
 }
 
 impl SendingScreen {
@@ -51,28 +56,40 @@ impl SendingScreen {
         let target = ProgressDrawTarget::term(screen.clone(), FRAMES_A_SECOND);
         let bar = ProgressBar::with_draw_target(Some(planned.unsigned_abs()), target);
         // The template is fixed and known to be well formed; should it not be, the default shows as much.
-        if let Ok(style) = ProgressStyle::with_template(
-            "  Sending    {bar:30.green/dim} {pos:>4}/{len}  {per_sec:>8}  {eta:>3} left  {msg}",
-        ) {
-            bar.set_style(style.progress_chars("█▉▊▋▌▍▎▏░").with_key(
-                "per_sec",
-                |state: &indicatif::ProgressState, text: &mut dyn std::fmt::Write| {
-                    let _ = write!(text, "{:.0} msg/s", state.per_sec());
-                },
-            ));
+        if let Ok(style) = ProgressStyle::with_template("  Sending    {bar:30.green/dim} {pos:>4}/{len}  {msg}") {
+            bar.set_style(style.progress_chars("█▉▊▋▌▍▎▏░"));
         }
-        Self { bar, screen: screen.clone() }
+        Self { bar, screen: screen.clone(), since: Kept::new(None) }
     }
 
     pub(super) fn show(&self, campaign: &Value) {
-        let settled = count(campaign, "/progress/accepted") + count(campaign, "/progress/failed");
-        self.bar.set_position(settled.unsigned_abs());
-        self.bar.set_message(campaign["waiting"]["reason"].as_str().unwrap_or_default().to_owned());
+        let accepted = count(campaign, "/progress/accepted");
+        self.bar.set_position(accepted.unsigned_abs());
+        if let Some(waiting) = campaign["waiting"]["reason"].as_str() {
+            self.bar.set_message(waiting.to_owned());
+            return;
+        }
+        let Some((since, first)) = self.since.get() else {
+            self.since.set((accepted > 0).then(|| (Instant::now(), accepted)));
+            return;
+        };
+        let seconds = since.elapsed().as_secs_f64();
+        if seconds < 0.5 || accepted <= first {
+            return;
+        }
+        #[allow(clippy::cast_precision_loss, reason = "messages of a campaign are far below 2^52")]
+        let (rate, left) =
+            ((accepted - first) as f64 / seconds, (self.bar.length().unwrap_or(0) as f64 - accepted as f64).max(0.0));
+        self.bar.set_message(format!("{rate:.0} msg/s, {:.0} s left", left / rate));
     }
 
     pub(super) fn finish(&self, campaign: &Value) -> std::io::Result<()> {
         self.show(campaign);
-        self.bar.set_message("done");
+        let took = campaign["started_at"].as_str().zip(campaign["finished_at"].as_str()).and_then(|(from, to)| {
+            let (from, to): (jiff::Timestamp, jiff::Timestamp) = (from.parse().ok()?, to.parse().ok()?);
+            Some(to.duration_since(from).as_secs_f64())
+        });
+        self.bar.set_message(took.map_or_else(String::new, |seconds| format!("sent in {seconds:.1} s")));
         self.bar.abandon();
         self.screen.write_line("")
     }

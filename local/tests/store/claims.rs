@@ -107,7 +107,6 @@ async fn a_proof_that_comes_after_a_release_keeps_everybody_from_sending() {
 
 /// A worker that read the row before the failure came in still tries to claim.
 #[tokio::test]
-#[ignore = "found by this test: Core::claim does not look at `failed`; see store/attempts.rs"]
 async fn a_failure_that_comes_after_a_release_keeps_everybody_from_sending() {
     let tables = Tables::new().await;
     let key = attempt_key(0);

@@ -3,7 +3,10 @@
 use shared::store::Idempotency;
 use shared::time::UnixMillis;
 
-use crate::{NOW, Tables, WORKSPACE, at_once};
+use crate::{Tables, WORKSPACE, at_once};
+
+/// 2096: the engine deletes expired rows by its own clock, and none of these may go while a test runs.
+const NOW: UnixMillis = UnixMillis(4_000_000_000_000);
 
 const SOON: UnixMillis = UnixMillis(NOW.0 + 1_000);
 

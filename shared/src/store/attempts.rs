@@ -129,6 +129,8 @@ impl Core {
         update.only_if_equal("number", number(i64::from(attempt.number) - 1));
         update.only_if_present("released");
         update.only_if_absent("claim");
+        update.only_if_absent("failed");
+        update.only_if_absent("unknown");
         for proof in PROOFS_OF_ACCEPTANCE {
             update.only_if_absent(proof.name());
         }
@@ -286,14 +288,14 @@ fn learning(news: &[Evidence], wamid: Option<&str>) -> Result<Update, StoreError
             Evidence::Flag(flag, moment) => {
                 update.set(flag.name(), attribute("moment", moment)?);
                 let known = update.name(flag.name());
-                let known_at = update.name(&format!("{}|at", flag.name()));
+                let known_at = update.part(flag.name(), "at");
                 let at = update.value(number(moment.at.0));
                 update.only_if(format!("attribute_not_exists({known}) OR {known_at} > {at}"));
             }
             Evidence::Failed(failure) => {
                 update.set("failed", attribute("failure", failure)?);
                 let known = update.name("failed");
-                let (known_at, known_code) = (update.name("failed|at"), update.name("failed|code"));
+                let (known_at, known_code) = (update.part("failed", "at"), update.part("failed", "code"));
                 let (at, code) = (update.value(number(failure.at.0)), update.value(number(failure.code)));
                 update.only_if(format!(
                     "attribute_not_exists({known}) OR {known_at} > {at} OR ({known_at} = {at} AND {known_code} > {code})"

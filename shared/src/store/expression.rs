@@ -28,17 +28,19 @@ pub(super) enum Updated {
 }
 
 impl Update {
-    /// The placeholder of a name; a path such as `claim.until` gets one for each part.
-    pub(super) fn name(&mut self, path: &str) -> String {
-        let parts = path.split('|').map(|part| {
-            let placeholder = match self.names.iter().find(|(_, name)| *name == part) {
-                Some((placeholder, _)) => placeholder.clone(),
-                None => format!("#n{}", self.names.len()),
-            };
-            self.names.insert(placeholder.clone(), part.to_owned());
-            placeholder
-        });
-        parts.collect::<Vec<_>>().join(".")
+    /// The placeholder of a name.
+    pub(super) fn name(&mut self, name: &str) -> String {
+        if let Some((placeholder, _)) = self.names.iter().find(|(_, known)| *known == name) {
+            return placeholder.clone();
+        }
+        let placeholder = format!("#n{}", self.names.len());
+        self.names.insert(placeholder.clone(), name.to_owned());
+        placeholder
+    }
+
+    /// The placeholder of a part of a map, such as the time of a moment.
+    pub(super) fn part(&mut self, map: &str, part: &str) -> String {
+        format!("{}.{}", self.name(map), self.name(part))
     }
 
     /// The placeholder of a value.

@@ -94,6 +94,8 @@ impl Core {
                 let row: Row = read("request", item)?;
                 Ok(Idempotency::Run { id: row.id })
             }
+            // The row was deleted between the two writes, for its day was over: the next request finds it free.
+            Updated::Refused(item) if item.is_empty() => Ok(Idempotency::InProgress),
             Updated::Refused(item) => {
                 let row: Row = read("request", item)?;
                 Ok(match row.reply {

@@ -3,7 +3,7 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::expression::{Update, Updated};
-use super::{Item, StoreError, keys::Key, number, text, unavailable};
+use super::{Item, StoreError, keys::Key, number, partition_condition, partition_values, text, unavailable};
 use crate::rollup::{CounterUpdate, Counts, SequenceNumber};
 
 /// Attribute that holds the last applied sequence number.
@@ -84,9 +84,8 @@ impl Rollups {
                 .client
                 .query()
                 .table_name(&self.table)
-                .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
-                .expression_attribute_values(":pk", text(pk))
-                .expression_attribute_values(":prefix", text(prefix))
+                .key_condition_expression(partition_condition(prefix))
+                .set_expression_attribute_values(Some(partition_values(pk, prefix)))
                 .consistent_read(true)
                 .set_exclusive_start_key(start.take())
                 .send()

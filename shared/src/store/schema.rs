@@ -3,12 +3,19 @@
 
 use aws_sdk_dynamodb::error::{BuildError, DisplayErrorContext};
 use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
-    ScalarAttributeType, StreamSpecification, StreamViewType, TimeToLiveSpecification,
+    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, LocalSecondaryIndex, Projection,
+    ProjectionType, ScalarAttributeType, StreamSpecification, StreamViewType, TimeToLiveSpecification,
 };
 
 /// The sparse index behind lists: partition `list`, sort key `pk` (ids sort by age).
 pub const LIST_INDEX: &str = "list";
+
+/// The local index that keeps all rows of a partition key together.
+///
+/// No row has its sort key, so it holds nothing and costs nothing. It is there because DynamoDB does not split the rows of
+/// one partition key over several partitions when the table has a local index (AWS, adaptive capacity); if it did, the
+/// stream's order would hold for a row only and not for a partition key, which the counters rely on.
+pub const TOGETHER_INDEX: &str = "together";
 
 /// The attribute after whose time (seconds since the epoch) DynamoDB deletes a row of CORE.
 pub const TTL_ATTRIBUTE: &str = "expires_at";
@@ -21,13 +28,23 @@ pub const CORE: TableSchema = TableSchema {
         key: KeyPair { partition: "list", sort: "pk" },
         projection: ProjectionType::KeysOnly,
     }),
+    local_index: Some(IndexSchema {
+        name: TOGETHER_INDEX,
+        key: KeyPair { partition: "pk", sort: "together" },
+        projection: ProjectionType::KeysOnly,
+    }),
     stream: Some(StreamViewType::NewAndOldImages),
     ttl_attribute: Some(TTL_ATTRIBUTE),
 };
 
 /// The table ROLLUP.
-pub const ROLLUP: TableSchema =
-    TableSchema { key: KeyPair { partition: "pk", sort: "sk" }, index: None, stream: None, ttl_attribute: None };
+pub const ROLLUP: TableSchema = TableSchema {
+    key: KeyPair { partition: "pk", sort: "sk" },
+    index: None,
+    local_index: None,
+    stream: None,
+    ttl_attribute: None,
+};
 
 /// What a table looks like; it is billed on demand.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,13 +53,15 @@ pub struct TableSchema {
     pub key: KeyPair,
     /// Its global secondary index.
     pub index: Option<IndexSchema>,
+    /// Its local secondary index; one can be given to a table only when it is made.
+    pub local_index: Option<IndexSchema>,
     /// What its stream shows of a change; `None` has no stream.
     pub stream: Option<StreamViewType>,
     /// After the time in this attribute a row is deleted; `None` keeps every row.
     pub ttl_attribute: Option<&'static str>,
 }
 
-/// A global secondary index.
+/// A secondary index.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IndexSchema {
     /// Its name.
@@ -88,7 +107,8 @@ impl TableSchema {
     #[must_use]
     pub fn key_attributes(&self) -> Vec<&'static str> {
         let mut attributes = vec![self.key.partition, self.key.sort];
-        for attribute in self.index.iter().flat_map(|index| [index.key.partition, index.key.sort]) {
+        let indexes = self.index.iter().chain(&self.local_index);
+        for attribute in indexes.flat_map(|index| [index.key.partition, index.key.sort]) {
             if !attributes.contains(&attribute) {
                 attributes.push(attribute);
             }
@@ -100,6 +120,7 @@ impl TableSchema {
 async fn create(client: &aws_sdk_dynamodb::Client, name: &str, schema: &TableSchema) -> Result<(), String> {
     let attributes = schema.key_attributes().into_iter().map(text).collect::<Result<_, _>>().map_err(built)?;
     let indexes = schema.index.iter().map(index).collect::<Result<Vec<_>, _>>().map_err(built)?;
+    let local_indexes = schema.local_index.iter().map(local_index).collect::<Result<Vec<_>, _>>().map_err(built)?;
     let stream = schema.stream.clone().map(stream).transpose().map_err(built)?;
     let created = client
         .create_table()
@@ -108,6 +129,7 @@ async fn create(client: &aws_sdk_dynamodb::Client, name: &str, schema: &TableSch
         .set_attribute_definitions(Some(attributes))
         .set_key_schema(Some(key_schema(schema.key).map_err(built)?))
         .set_global_secondary_indexes(Some(indexes).filter(|indexes| !indexes.is_empty()))
+        .set_local_secondary_indexes(Some(local_indexes).filter(|indexes| !indexes.is_empty()))
         .set_stream_specification(stream)
         .send()
         .await;
@@ -151,6 +173,14 @@ fn key_schema(key: KeyPair) -> Result<Vec<KeySchemaElement>, BuildError> {
 
 fn index(schema: &IndexSchema) -> Result<GlobalSecondaryIndex, BuildError> {
     GlobalSecondaryIndex::builder()
+        .index_name(schema.name)
+        .set_key_schema(Some(key_schema(schema.key)?))
+        .projection(Projection::builder().projection_type(schema.projection.clone()).build())
+        .build()
+}
+
+fn local_index(schema: &IndexSchema) -> Result<LocalSecondaryIndex, BuildError> {
+    LocalSecondaryIndex::builder()
         .index_name(schema.name)
         .set_key_schema(Some(key_schema(schema.key)?))
         .projection(Projection::builder().projection_type(schema.projection.clone()).build())

@@ -38,31 +38,29 @@ fn wait_for(what: &str, limit: Duration, mut done: impl FnMut() -> bool) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn after_a_kill_the_campaign_completes_and_nobody_gets_two_messages() {
-    let folder = tempfile::tempdir().unwrap();
+/// Kills the demo when so many messages were accepted, starts it again, and lets it end.
+fn killed_and_started_again(folder: &Path, at: usize) {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-
-    let mut killed = demo(folder.path(), port);
-    wait_for("the first messages", Duration::from_secs(60), || accepted(folder.path()).len() >= 60);
+    let mut killed = demo(folder, port);
+    wait_for("the first messages", Duration::from_secs(60), || accepted(folder).len() >= at);
     killed.kill().unwrap();
     killed.wait().unwrap();
-    let before = accepted(folder.path()).len();
-    assert!(before < 250, "it was killed too late to prove anything");
-
-    let mut second = demo(folder.path(), port);
+    let mut second = demo(folder, port);
     wait_for("the end of the second run", Duration::from_secs(120), || second.try_wait().unwrap().is_some());
     assert!(second.wait().unwrap().success());
+}
 
+/// What must hold after the second run, whenever the first one was killed.
+async fn holds_together(folder: &Path) {
     let mut by_phone: BTreeMap<String, usize> = BTreeMap::new();
-    for phone in accepted(folder.path()) {
+    for phone in accepted(folder) {
         *by_phone.entry(phone).or_default() += 1;
     }
     assert!(by_phone.values().all(|messages| *messages == 1), "somebody got two messages");
 
     let options = StackOptions {
         port: 0,
-        storage: Storage::Directory(folder.path().to_owned()),
+        storage: Storage::Directory(folder.to_owned()),
         graph_url: None,
         people: People { speed: 3_000.0, ..People::default() },
     };
@@ -83,4 +81,19 @@ async fn after_a_kill_the_campaign_completes_and_nobody_gets_two_messages() {
     // Whom Meta has is known to us, whatever the kill has cut off: only claims whose call never began stay unknown.
     assert_eq!(i64::try_from(by_phone.len()).unwrap() + count("unknown"), 250);
     stack.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_while_it_sends_the_campaign_completes_and_nobody_gets_two_messages() {
+    let folder = tempfile::tempdir().unwrap();
+    killed_and_started_again(folder.path(), 60);
+    holds_together(folder.path()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_while_people_react_nobody_is_written_to_again() {
+    let folder = tempfile::tempdir().unwrap();
+    killed_and_started_again(folder.path(), 250);
+    holds_together(folder.path()).await;
+    assert_eq!(accepted(folder.path()).len(), 250);
 }
