@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use shared::attempt::Stage;
 use shared::campaign::{Campaign, Status};
 use shared::id::CampaignId;
@@ -45,13 +45,20 @@ struct VariantReport {
 
 #[derive(Debug, Serialize)]
 struct Figures {
-    stages: BTreeMap<&'static str, StageCount>,
-    stuck_at: BTreeMap<&'static str, i64>,
+    #[serde(serialize_with = "in_order")]
+    stages: Vec<(&'static str, StageCount)>,
+    #[serde(serialize_with = "in_order")]
+    stuck_at: Vec<(&'static str, i64)>,
     failed: i64,
     errors: Vec<ErrorCount>,
     opted_out: i64,
     delays_ms: Delays,
     rates: Rates,
+}
+
+/// Writes names and values as a JSON object in the funnel's order.
+fn in_order<T: Serialize, S: Serializer>(entries: &[(&'static str, T)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(entries.iter().map(|(name, value)| (name, value)))
 }
 
 /// How many recipients reached a stage. `rate` is their share of those that Meta accepted.

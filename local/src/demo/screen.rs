@@ -91,7 +91,7 @@ impl SendingScreen {
         });
         self.bar.set_message(took.map_or_else(String::new, |seconds| format!("sent in {seconds:.1} s")));
         self.bar.abandon();
-        self.screen.write_line("")
+        self.screen.write_line("\n")
     }
 }
 
