@@ -1,12 +1,12 @@
 //! The secrets of a stack on one machine: taken from the environment, else made at the first start and kept in the data
 //! directory in a file that only its owner may read.
 
-use std::io::Write;
 use std::path::Path;
 
 use anyhow::Context;
 use rand::Rng;
 use serde::{Deserialize, Serialize};
+use shared::secrets::write_private_file;
 
 /// What the functions need to know and nobody else may.
 #[derive(Clone, Serialize, Deserialize)]
@@ -36,7 +36,8 @@ impl Credentials {
         };
         let mut credentials = kept.unwrap_or_else(Self::make);
         if let Some(file) = file {
-            credentials.keep(file).context("the file of credentials cannot be written")?;
+            let contents = serde_json::to_vec_pretty(&credentials)?;
+            write_private_file(file, &contents).context("the file of credentials cannot be written")?;
         }
         for (name, value) in [
             ("META_APP_SECRET", &mut credentials.app_secrets),
@@ -58,17 +59,6 @@ impl Credentials {
             link_keys: format!("1:{}", random_hex(16)),
             admin_key: format!("tt_{}", random_hex(20)),
         }
-    }
-
-    /// Written beside and renamed, so that a crash leaves a whole file.
-    fn keep(&self, file: &Path) -> std::io::Result<()> {
-        let beside = file.with_extension("new");
-        let mut options = std::fs::OpenOptions::new();
-        options.write(true).create(true).truncate(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        options.open(&beside)?.write_all(&serde_json::to_vec_pretty(self)?)?;
-        std::fs::rename(&beside, file)
     }
 
     /// The secret that the simulator signs with: the newest.

@@ -77,31 +77,8 @@ fn attempt_key(seq: u32) -> AttemptKey {
 
 /// An attempt as a worker makes it before the claim of this number.
 fn attempt(number: u16) -> Attempt {
-    Attempt {
-        v: 1,
-        phone: "+60123456789".parse().unwrap(),
-        name: None,
-        account: account_id(),
-        variant: VariantIndex(0),
-        page: PageNumber(0),
-        number,
-        refusals: 0,
-        claim: None,
-        released: None,
-        unknown: None,
-        wamid: None,
-        response: None,
-        accepted: None,
-        sent: None,
-        delivered: None,
-        read: None,
-        clicked: None,
-        replied: None,
-        closed: None,
-        closed_value: None,
-        opted_out: None,
-        failed: None,
-    }
+    let phone = "+60123456789".parse().unwrap();
+    Attempt { number, ..Attempt::new(phone, account_id(), VariantIndex(0), PageNumber(0)) }
 }
 
 /// So many seconds from now, and seen a second later.

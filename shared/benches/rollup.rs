@@ -15,31 +15,10 @@ use shared::time::UnixMillis;
 const NOW: UnixMillis = UnixMillis(1_790_000_000_000);
 
 fn attempt() -> Attempt {
-    Attempt {
-        v: 1,
-        phone: "+60123456789".parse().unwrap(),
-        name: None,
-        account: AccountId::new(NOW),
-        variant: VariantIndex(0),
-        page: PageNumber(0),
-        number: 1,
-        refusals: 0,
-        claim: None,
-        released: None,
-        unknown: None,
-        wamid: None,
-        response: None,
-        accepted: Some(Moment { at: NOW, seen: NOW }),
-        sent: Some(Moment { at: NOW, seen: NOW }),
-        delivered: None,
-        read: None,
-        clicked: None,
-        replied: None,
-        closed: None,
-        closed_value: None,
-        opted_out: None,
-        failed: None,
-    }
+    let moment = Some(Moment { at: NOW, seen: NOW });
+    let phone = "+60123456789".parse().unwrap();
+    let new = Attempt::new(phone, AccountId::new(NOW), VariantIndex(0), PageNumber(0));
+    Attempt { accepted: moment, sent: moment, ..new }
 }
 
 fn deltas(criterion: &mut Criterion) {

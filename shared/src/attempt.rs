@@ -266,6 +266,36 @@ pub enum Standing {
 }
 
 impl Attempt {
+    /// An attempt of which nothing is known yet, to be claimed for the first time.
+    #[must_use]
+    pub const fn new(phone: PhoneNumber, account: AccountId, variant: VariantIndex, page: PageNumber) -> Self {
+        Self {
+            v: 1,
+            phone,
+            name: None,
+            account,
+            variant,
+            page,
+            number: 1,
+            refusals: 0,
+            claim: None,
+            released: None,
+            unknown: None,
+            wamid: None,
+            response: None,
+            accepted: None,
+            sent: None,
+            delivered: None,
+            read: None,
+            clicked: None,
+            replied: None,
+            closed: None,
+            closed_value: None,
+            opted_out: None,
+            failed: None,
+        }
+    }
+
     /// The time of a flag, if it is on.
     #[must_use]
     pub const fn flag(&self, flag: Flag) -> Option<Moment> {
@@ -372,31 +402,8 @@ pub(crate) mod tests {
 
     /// An attempt that was claimed once and of which nothing else is known.
     pub(crate) fn claimed() -> Attempt {
-        Attempt {
-            v: 1,
-            phone: "+60123456789".parse().unwrap(),
-            name: None,
-            account: "acc_01J00000000000000000000000".parse().unwrap(),
-            variant: VariantIndex(0),
-            page: PageNumber(0),
-            number: 1,
-            refusals: 0,
-            claim: None,
-            released: None,
-            unknown: None,
-            wamid: None,
-            response: None,
-            accepted: None,
-            sent: None,
-            delivered: None,
-            read: None,
-            clicked: None,
-            replied: None,
-            closed: None,
-            closed_value: None,
-            opted_out: None,
-            failed: None,
-        }
+        let account = "acc_01J00000000000000000000000".parse().unwrap();
+        Attempt::new("+60123456789".parse().unwrap(), account, VariantIndex(0), PageNumber(0))
     }
 
     pub(crate) fn at(seconds: i64) -> Moment {

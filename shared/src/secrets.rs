@@ -127,7 +127,7 @@ impl Secrets {
                 let path = path.lock().unwrap_or_else(PoisonError::into_inner);
                 let mut secrets = read_file(&path)?;
                 secrets.insert(name, token.expose().to_owned());
-                write_file(&path, &secrets)?;
+                write_private_file(&path, &serde_json::to_vec_pretty(&secrets)?)?;
             }
             Kept::Memory(secrets) => {
                 let mut secrets = secrets.lock().unwrap_or_else(PoisonError::into_inner);
@@ -190,16 +190,19 @@ fn read_file(path: &Path) -> Result<BTreeMap<String, String>, SecretError> {
     }
 }
 
-/// Written beside and renamed, so that a crash leaves the old file or the new one, never half of one.
-fn write_file(path: &Path, secrets: &BTreeMap<String, String>) -> Result<(), SecretError> {
+/// Writes a file that only its owner may read (mode 600). It is written beside and renamed, so that a crash leaves the old
+/// file or the new one, never half of one.
+///
+/// # Errors
+/// When the folder cannot be written.
+pub fn write_private_file(path: &Path, contents: &[u8]) -> std::io::Result<()> {
     let beside = path.with_extension("new");
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create(true).truncate(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(&beside)?.write_all(&serde_json::to_vec_pretty(secrets)?)?;
-    std::fs::rename(&beside, path)?;
-    Ok(())
+    options.open(&beside)?.write_all(contents)?;
+    std::fs::rename(&beside, path)
 }
 
 #[cfg(test)]

@@ -259,7 +259,7 @@ async fn finish(send: &Send, campaign: &Campaign, page: PageNumber) -> Result<Pa
 
 /// An error that concerns every message stops the campaign and says why.
 async fn pause(send: &Send, workspace: WorkspaceId, campaign: CampaignId, stop: Stop) -> Result<(), StoreError> {
-    tracing::warn!(%campaign, code = stop.code, reason = stop.reason, "a campaign was paused by an error");
+    tracing::warn!(%campaign, code = stop.code, "a campaign was paused by an error");
     let pause = Transition {
         from: Status::Running,
         to: Status::Paused,

@@ -66,31 +66,8 @@ pub(crate) async fn send(
 }
 
 fn first_attempt(context: &Context, recipient: &Recipient) -> Attempt {
-    Attempt {
-        v: 1,
-        phone: recipient.phone.clone(),
-        name: recipient.name.clone(),
-        account: context.account.id,
-        variant: recipient.variant,
-        page: context.page,
-        number: 1,
-        refusals: 0,
-        claim: None,
-        released: None,
-        unknown: None,
-        wamid: None,
-        response: None,
-        accepted: None,
-        sent: None,
-        delivered: None,
-        read: None,
-        clicked: None,
-        replied: None,
-        closed: None,
-        closed_value: None,
-        opted_out: None,
-        failed: None,
-    }
+    let name = recipient.name.clone();
+    Attempt { name, ..Attempt::new(recipient.phone.clone(), context.account.id, recipient.variant, context.page) }
 }
 
 /// Meta's send body for this recipient.

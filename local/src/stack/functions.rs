@@ -8,7 +8,7 @@ use aws_lambda_events::event::sqs::SqsEvent;
 use lambda_http::{Request, service_fn};
 use serde_json::Value;
 use shared::aws::Clients;
-use shared::config::Settings;
+use shared::config::{InvalidSettings, Settings};
 use shared::secrets::Secrets;
 
 use crate::drivers::{Function, Routes, from_fn, from_http};
@@ -31,15 +31,15 @@ impl Functions {
         clients: &Clients,
         secrets: &Secrets,
     ) -> anyhow::Result<Self> {
-        let settings = || Settings::from_values(settings.clone());
-        let webhook = Arc::new(webhook::Webhook::new(webhook::Config::read(settings())?, clients));
-        let redirect = Arc::new(redirect::Redirect::new(redirect::Config::read(settings())?, clients));
-        let ingest = Arc::new(ingest::Ingest::new(ingest::Config::read(settings())?, clients)?);
-        let dispatch = Arc::new(dispatch::Dispatch::new(dispatch::Config::read(settings())?, clients));
-        let send = Arc::new(send::Send::new(send::Config::read(settings())?, clients, secrets.clone())?);
-        let rollup = Arc::new(rollup::Rollup::new(rollup::Config::read(settings())?, clients));
-        let api = api::router(api::Api::new(api::Config::read(settings())?, clients, secrets.clone()));
-        let analytics = analytics::router(analytics::Analytics::new(analytics::Config::read(settings())?, clients));
+        let Configs { webhook, redirect, ingest, api, dispatch, send, rollup, analytics } = Configs::read(settings)?;
+        let webhook = Arc::new(webhook::Webhook::new(webhook, clients));
+        let redirect = Arc::new(redirect::Redirect::new(redirect, clients));
+        let ingest = Arc::new(ingest::Ingest::new(ingest, clients)?);
+        let dispatch = Arc::new(dispatch::Dispatch::new(dispatch, clients));
+        let send = Arc::new(send::Send::new(send, clients, secrets.clone())?);
+        let rollup = Arc::new(rollup::Rollup::new(rollup, clients));
+        let api = api::router(api::Api::new(api, clients, secrets.clone()));
+        let analytics = analytics::router(analytics::Analytics::new(analytics, clients));
         Ok(Self {
             webhook: from_http(service_fn(move |request: Request| {
                 let webhook = Arc::clone(&webhook);
@@ -82,5 +82,62 @@ impl Functions {
             .route("GET", &format!("{campaign}/recipients/{{phone}}"), Arc::clone(&self.analytics))
             .route("GET", &format!("{campaign}/recipients/{{phone}}/send-response"), Arc::clone(&self.analytics))
             .route("ANY", "$default", Arc::clone(&self.api))
+    }
+}
+
+/// What each function is told by its environment.
+struct Configs {
+    webhook: webhook::Config,
+    redirect: redirect::Config,
+    ingest: ingest::Config,
+    api: api::Config,
+    dispatch: dispatch::Config,
+    send: send::Config,
+    rollup: rollup::Config,
+    analytics: analytics::Config,
+}
+
+impl Configs {
+    /// Reads all of them; what is wrong for any function is in the one message, each mistake once.
+    fn read(settings: &BTreeMap<String, String>) -> Result<Self, InvalidSettings> {
+        let mut all = InvalidSettings { mistakes: Vec::new() };
+        let mut note = |mistakes: InvalidSettings| {
+            for mistake in mistakes.mistakes {
+                if !all.mistakes.contains(&mistake) {
+                    all.mistakes.push(mistake);
+                }
+            }
+        };
+        let settings = || Settings::from_values(settings.clone());
+        let webhook = webhook::Config::read(settings()).map_err(&mut note);
+        let redirect = redirect::Config::read(settings()).map_err(&mut note);
+        let ingest = ingest::Config::read(settings()).map_err(&mut note);
+        let api = api::Config::read(settings()).map_err(&mut note);
+        let dispatch = dispatch::Config::read(settings()).map_err(&mut note);
+        let send = send::Config::read(settings()).map_err(&mut note);
+        let rollup = rollup::Config::read(settings()).map_err(&mut note);
+        let analytics = analytics::Config::read(settings()).map_err(&mut note);
+        match (webhook, redirect, ingest, api, dispatch, send, rollup, analytics) {
+            (Ok(webhook), Ok(redirect), Ok(ingest), Ok(api), Ok(dispatch), Ok(send), Ok(rollup), Ok(analytics)) => {
+                Ok(Self { webhook, redirect, ingest, api, dispatch, send, rollup, analytics })
+            }
+            _ => Err(all),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mistakes_of_all_functions_come_in_one_message() {
+        let settings = [("LINK_KEYS", "1:short"), ("META_APP_SECRET", ","), ("PAGE_FORGOTTEN_AFTER_S", "soon")];
+        let settings = settings.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let error = Configs::read(&settings).err().unwrap();
+        let named = |name: &str| error.mistakes.iter().filter(|mistake| mistake.name == name).count();
+        for name in ["LINK_KEYS", "META_APP_SECRET", "PAGE_FORGOTTEN_AFTER_S", "CORE_TABLE", "ADMIN_API_KEY_SHA256"] {
+            assert_eq!(named(name), 1, "{name}");
+        }
     }
 }

@@ -188,31 +188,9 @@ impl<'a> Table<'a> {
 
 /// The attempt as its claim writes it.
 fn claimed(life: &Life) -> Attempt {
-    Attempt {
-        v: 1,
-        phone: "+60123456789".parse().unwrap(),
-        name: None,
-        account: world::account(),
-        variant: VariantIndex(life.variant),
-        page: PageNumber(0),
-        number: 1,
-        refusals: 0,
-        claim: Some(Claim::for_slot(world::at(0))),
-        released: None,
-        unknown: None,
-        wamid: None,
-        response: None,
-        accepted: None,
-        sent: None,
-        delivered: None,
-        read: None,
-        clicked: None,
-        replied: None,
-        closed: None,
-        closed_value: None,
-        opted_out: None,
-        failed: None,
-    }
+    let phone = "+60123456789".parse().unwrap();
+    let claim = Some(Claim::for_slot(world::at(0)));
+    Attempt { claim, ..Attempt::new(phone, world::account(), VariantIndex(life.variant), PageNumber(0)) }
 }
 
 fn evidence_of(report: &Report, seen: UnixMillis) -> Evidence {
