@@ -15,8 +15,9 @@ use crate::Send;
 use crate::outcome::{self, Stop, Tried};
 use crate::page::Context;
 
-/// The claim is written this much before the slot, so that the write does not delay the send.
-const CLAIM_AHEAD: Duration = Duration::from_millis(250);
+/// The claim and the touch are written this much before the slot, so that the writes do not delay the send. No more than
+/// they take: whoever is claimed and not yet called when a process dies becomes unknown.
+const CLAIM_AHEAD: Duration = Duration::from_millis(80);
 
 /// Sends one message at its slot. `Some` when Meta's answer concerns every message of the campaign.
 ///
