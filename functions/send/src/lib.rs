@@ -3,6 +3,7 @@
 //! unknown, but never sent to twice.
 
 mod breaker;
+mod context;
 mod outcome;
 mod page;
 mod recipient;

@@ -5,22 +5,25 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use shared::account::Account;
 use shared::attempt::claim::{Readiness, readiness};
 use shared::attempt::{Attempt, AttemptKey, Moment, Seq};
 use shared::blob::{BlobError, key};
 use shared::campaign::audience::Recipient;
 use shared::campaign::{Campaign, PageNumber, Status};
 use shared::id::{CampaignId, WorkspaceId};
-use shared::link::code::{KeyId, LinkId};
 use shared::queue::{DispatchCommand, QueueUnavailable};
-use shared::secrets::{AccessToken, SecretError};
+use shared::secrets::SecretError;
 use shared::store::{Consistency, Reservation, StoreError, Transition};
 use shared::throttle::{Rate, UnixMicros};
 use shared::time::UnixMillis;
+use tokio_util::sync::CancellationToken;
 
+use crate::context::Context;
 use crate::outcome::Stop;
 use crate::{SHORTEST_WAIT, Send, recipient};
+
+/// How often a page that is being sent looks whether its campaign still runs.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Where a page stands after an invocation.
 #[derive(Debug, PartialEq, Eq)]
@@ -63,16 +66,6 @@ impl NotSent {
             other => Some(format!("{other}: look into the log, then resume")),
         }
     }
-}
-
-/// What every send of a page shares.
-pub(crate) struct Context {
-    pub(crate) campaign: Campaign,
-    pub(crate) account: Account,
-    pub(crate) token: AccessToken,
-    pub(crate) page: PageNumber,
-    /// Key generation of each of the campaign's links.
-    pub(crate) kids: HashMap<LinkId, KeyId>,
 }
 
 /// Works on one page. What only somebody can mend pauses the campaign and says why, instead of failing for ever.
@@ -206,20 +199,29 @@ async fn send_to(
             return Ok(PageOutcome::Later(delay.max(SHORTEST_WAIT), "the account's rate is used up"));
         }
     };
-    let context = Context { campaign, account, token, page, kids };
+    let context = Context { campaign, account, token, page, kids, stopped: CancellationToken::new() };
     let mut sends: FuturesUnordered<_> = (0..n)
         .zip(free)
         .map(|(i, (recipient, number, known))| recipient::send(send, &context, recipient, number, known, slots.at(i)))
         .collect();
     let mut stop: Option<Stop> = None;
     let mut failed: Option<StoreError> = None;
-    while let Some(sent) = sends.next().await {
-        match sent {
-            Ok(asked) => stop = stop.or(asked),
-            Err(error) => failed = Some(error),
+    let all_sent = async {
+        while let Some(sent) = sends.next().await {
+            match sent {
+                Ok(Some(asked)) => {
+                    context.stopped.cancel();
+                    stop.get_or_insert(asked);
+                }
+                Ok(None) => {}
+                Err(error) => failed = Some(error),
+            }
         }
+    };
+    tokio::select! {
+        () = all_sent => {}
+        () = watch(send, &context) => {}
     }
-    drop(sends);
     if let Some(stop) = stop {
         pause(send, workspace, id, stop).await?;
         return Ok(PageOutcome::Finished);
@@ -229,6 +231,21 @@ async fn send_to(
     }
     // What is left (claims of others, tries that wait) is found by looking again.
     look_again(send, workspace, id, page).await
+}
+
+/// Looks once in a while whether the campaign still runs; never ends by itself. A pause takes effect within one page.
+async fn watch(send: &Send, context: &Context) {
+    let Campaign { workspace, id, .. } = context.campaign;
+    while !context.stopped.is_cancelled() {
+        tokio::time::sleep(LOOK_EVERY).await;
+        // When the table does not answer, the sends go on: their own writes will tell.
+        if let Ok(campaign) = send.core.campaign(workspace, id).await
+            && campaign.is_none_or(|campaign| campaign.status != Status::Running)
+        {
+            context.stopped.cancel();
+        }
+    }
+    std::future::pending().await
 }
 
 async fn look_again(

@@ -12,8 +12,8 @@ use shared::throttle::UnixMicros;
 use shared::time::UnixMillis;
 
 use crate::Send;
+use crate::context::Context;
 use crate::outcome::{self, Stop, Tried};
-use crate::page::Context;
 
 /// The claim and the touch are written this much before the slot, so that the writes do not delay the send. No more than
 /// they take: whoever is claimed and not yet called when a process dies becomes unknown.
@@ -32,7 +32,12 @@ pub(crate) async fn send(
     known: Option<Attempt>,
     slot: UnixMicros,
 ) -> Result<Option<Stop>, StoreError> {
-    sleep_until(UnixMillis(slot.to_millis().0 - i64::try_from(CLAIM_AHEAD.as_millis()).unwrap_or(0))).await;
+    let claim_at = UnixMillis(slot.to_millis().0 - i64::try_from(CLAIM_AHEAD.as_millis()).unwrap_or(0));
+    tokio::select! {
+        biased;
+        () = context.stopped.cancelled() => return Ok(None),
+        () = sleep_until(claim_at) => {}
+    }
     let key = context.campaign.attempt_key(recipient.seq);
     let attempt = Attempt { number, ..known.unwrap_or_else(|| first_attempt(context, &recipient)) };
     let message = match body(send, context, &key, &recipient, number) {

@@ -3,6 +3,7 @@
 mod funnel;
 mod graph;
 mod kill;
+mod lifecycle;
 mod samples;
 mod signatures;
 
@@ -31,12 +32,17 @@ pub(crate) async fn stack(people: People, graph_url: Option<Url>) -> (Stack, Api
 
 /// Connects the number; the account's id.
 pub(crate) async fn account(api: &ApiClient) -> String {
+    account_with_token(api, "token").await
+}
+
+/// The same with this access token.
+pub(crate) async fn account_with_token(api: &ApiClient, token: &str) -> String {
     let account = json!({
         "name": "Shop",
         "phone_number_id": PHONE_NUMBER_ID,
         "waba_id": "104996122399160",
         "display_phone_number": "+1 555-078-3881",
-        "access_token": "token",
+        "access_token": token,
         "messages_per_second": 80,
     });
     api.post("/v1/accounts", &account).await.unwrap()["id"].as_str().unwrap().to_owned()
@@ -44,12 +50,18 @@ pub(crate) async fn account(api: &ApiClient) -> String {
 
 /// A campaign with one text to so many people, started; its id.
 pub(crate) async fn started_campaign(api: &ApiClient, body: &str, people: u32) -> String {
+    let account = account(api).await;
+    campaign_from(api, &account, body, people).await
+}
+
+/// The same from an account that exists.
+pub(crate) async fn campaign_from(api: &ApiClient, account: &str, body: &str, people: u32) -> String {
     let recipients: Vec<Value> = (0..people)
         .map(|n| json!({"phone": format!("+6012345{n:04}"), "variables": {"first_name": format!("Person {n}")}}))
         .collect();
     let campaign = json!({
         "name": "Offer",
-        "account_id": account(api).await,
+        "account_id": account,
         "variants": [{"name": "A", "message": {"type": "text", "text": {"body": body}}}],
         "audience": {"recipients": recipients},
     });

@@ -1,0 +1,21 @@
+//! What the sends of one page share.
+
+use std::collections::HashMap;
+
+use shared::account::Account;
+use shared::campaign::{Campaign, PageNumber};
+use shared::link::code::{KeyId, LinkId};
+use shared::secrets::AccessToken;
+use tokio_util::sync::CancellationToken;
+
+/// What every send of a page shares.
+pub(crate) struct Context {
+    pub(crate) campaign: Campaign,
+    pub(crate) account: Account,
+    pub(crate) token: AccessToken,
+    pub(crate) page: PageNumber,
+    /// Key generation of each of the campaign's links.
+    pub(crate) kids: HashMap<LinkId, KeyId>,
+    /// Cancelled when the campaign does not run any more: who is not claimed yet is not sent to.
+    pub(crate) stopped: CancellationToken,
+}

@@ -1,0 +1,97 @@
+//! Pausing, resuming and cancelling a campaign that is being sent, and errors that pause it by themselves.
+
+use std::time::Duration;
+
+use local::api_client::ApiClient;
+use local::stack::{People, Stack};
+use serde_json::Value;
+
+use super::{account_with_token, campaign_from, settled_report, stack, started_campaign, until};
+
+fn quick() -> People {
+    People { speed: 3_000.0, ..People::default() }
+}
+
+fn accepted(stack: &Stack) -> usize {
+    stack.simulator().unwrap().ledger().messages().count()
+}
+
+/// Waits until so many messages were accepted.
+async fn accepted_reach(stack: &Stack, n: usize) {
+    until("the first messages", Duration::from_secs(20), async || (accepted(stack) >= n).then_some(Value::Null)).await;
+}
+
+/// Waits until no claim is out any more, and gives the number of accepted messages.
+async fn nothing_on_its_way(stack: &Stack, api: &ApiClient, id: &str) -> usize {
+    until("the end of what was begun", Duration::from_secs(20), async || {
+        let before = accepted(stack);
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        let progress = api.get(&format!("/v1/campaigns/{id}")).await.unwrap()["progress"].clone();
+        (before == accepted(stack) && progress["claimed"] == progress["accepted"]).then_some(Value::Null)
+    })
+    .await;
+    accepted(stack)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pause_stops_within_one_page_and_a_resume_sends_to_the_rest_once() {
+    let (stack, api) = stack(quick(), None).await;
+    let id = started_campaign(&api, "Hi {{first_name}}", 320).await;
+    accepted_reach(&stack, 30).await;
+    let paused = api.post(&format!("/v1/campaigns/{id}/pause"), &Value::Null).await.unwrap();
+    assert_eq!(
+        (paused["status"].as_str(), paused["status_reason"].as_str()),
+        (Some("paused"), Some("paused by the operator"))
+    );
+    let at_the_pause = accepted(&stack);
+
+    let stopped = nothing_on_its_way(&stack, &api, &id).await;
+    // The pages whose slots were reserved go out: the one being sent and those within the rate's horizon.
+    assert!(stopped < 320 && stopped >= at_the_pause, "{stopped} of 320 after a pause at {at_the_pause}");
+
+    api.post(&format!("/v1/campaigns/{id}/resume"), &Value::Null).await.unwrap();
+    let report = settled_report(&stack, &api, &id).await;
+    assert_eq!((&report["pending"], &report["unknown"]), (&Value::from(0), &Value::from(0)));
+    let ledger = stack.simulator().unwrap().ledger();
+    assert_eq!(ledger.recipients.len(), 320);
+    assert!(ledger.recipients.values().all(|recipient| recipient.messages.len() == 1), "somebody got two messages");
+    stack.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancelled_campaign_sends_no_more_and_keeps_its_figures() {
+    let (stack, api) = stack(quick(), None).await;
+    let id = started_campaign(&api, "Hi {{first_name}}", 400).await;
+    accepted_reach(&stack, 30).await;
+    api.post(&format!("/v1/campaigns/{id}/cancel"), &Value::Null).await.unwrap();
+    let sent = nothing_on_its_way(&stack, &api, &id).await;
+    assert!(sent < 400);
+    let refused = api.post(&format!("/v1/campaigns/{id}/resume"), &Value::Null).await.unwrap_err();
+    assert!(refused.to_string().contains("409"), "{refused:#}");
+    let report = api.get(&format!("/v1/campaigns/{id}/report")).await.unwrap();
+    assert_eq!(report["status"], "cancelled");
+    assert_eq!(report["pending"].as_u64().unwrap() + u64::try_from(sent).unwrap(), 400);
+    stack.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_expired_token_pauses_the_campaign_says_so_and_costs_nobody_their_message() {
+    let (stack, api) = stack(quick(), None).await;
+    // The simulator takes this token for one that has expired.
+    let account = account_with_token(&api, "expired").await;
+    let id = campaign_from(&api, &account, "Hi {{first_name}}", 20).await;
+    let campaign = until("the pause", Duration::from_secs(20), async || {
+        let campaign = api.get(&format!("/v1/campaigns/{id}")).await.unwrap();
+        (campaign["status"] == "paused").then_some(campaign)
+    })
+    .await;
+    let reason = campaign["status_reason"].as_str().unwrap();
+    assert!(reason.contains("190") && reason.contains("renew the account's access token"), "{reason}");
+    let report = until("free recipients", Duration::from_secs(10), async || {
+        let report = api.get(&format!("/v1/campaigns/{id}/report")).await.unwrap();
+        (report["pending"] == 20).then_some(report)
+    })
+    .await;
+    assert_eq!((&report["failed"], &report["unknown"]), (&Value::from(0), &Value::from(0)));
+    stack.shutdown().await;
+}
