@@ -245,7 +245,7 @@ async fn watch(send: &Send, context: &Context) {
             context.stopped.cancel();
         }
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 async fn look_again(
