@@ -1,5 +1,6 @@
 //! The whole stack over HTTP, as its users see it.
 
+mod faults;
 mod funnel;
 mod graph;
 mod kill;

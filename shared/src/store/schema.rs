@@ -12,9 +12,9 @@ pub const LIST_INDEX: &str = "list";
 
 /// The local index that keeps all rows of a partition key together.
 ///
-/// No row has its sort key, so it holds nothing and costs nothing. It is there because DynamoDB does not split the rows of
-/// one partition key over several partitions when the table has a local index (AWS, adaptive capacity); if it did, the
-/// stream's order would hold for a row only and not for a partition key, which the counters rely on.
+/// No row has its sort key, so it holds nothing and costs nothing. It is there because a local index binds the rows of one
+/// partition key to one partition (at most 10 GB: AWS, limits of local secondary indexes); spread over several, the stream's
+/// order would hold for a row only and not for a partition key, which the counters rely on. See ADR 2.
 pub const TOGETHER_INDEX: &str = "together";
 
 /// The attribute after whose time (seconds since the epoch) DynamoDB deletes a row of CORE.

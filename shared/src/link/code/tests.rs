@@ -1,3 +1,5 @@
+//! What a link code must hold: the standard's vectors, every edge, and no pattern that a guesser could use.
+
 #![allow(clippy::unwrap_used)]
 
 use std::collections::HashSet;

@@ -1,3 +1,5 @@
+//! What the parser must hold: each sample as the event it is, and no broken element that harms its siblings.
+
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod fields;
