@@ -21,6 +21,23 @@ pub enum AccountStatus {
     /// It does.
     #[default]
     Active,
+    /// Nothing leaves: by the operator's word, or because errors made it stop.
+    Paused,
+}
+
+/// Meta's opinion of the number's messages (Meta, quality rating).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Quality {
+    /// Meta has said nothing yet.
+    #[default]
+    Unknown,
+    /// High.
+    Green,
+    /// Medium.
+    Yellow,
+    /// Low: Meta may lower the number's limits.
+    Red,
 }
 
 /// An account as stored. The access token is kept elsewhere (see [`crate::secrets`]).
@@ -46,6 +63,21 @@ pub struct Account {
     pub timezone: String,
     /// Whether it sends.
     pub status: AccountStatus,
+    /// Why it is paused, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status_reason: Option<String>,
+    /// When a paused account goes on by itself; `None`: when somebody resumes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused_until: Option<UnixMillis>,
+    /// Meta's opinion of its messages.
+    #[serde(default)]
+    pub quality: Quality,
+    /// Meta's limit of people that the whole business portfolio may write to in 24 hours; `None`: unlimited, or not told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub messaging_limit: Option<u32>,
+    /// Names the business portfolio whose numbers share the messaging limit; the WABA's id unless told otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub portfolio: Option<String>,
     /// When it was created.
     pub created_at: UnixMillis,
 }

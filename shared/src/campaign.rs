@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 pub use self::lifecycle::Status;
 pub use self::message::Message;
-use crate::attempt::{AttemptKey, Seq, Shard};
+use crate::attempt::{AttemptKey, Money, Seq, Shard};
 use crate::id::{AccountId, CampaignId, WorkspaceId};
 use crate::link::code::LinkId;
 use crate::phone::PhoneNumber;
@@ -75,9 +75,37 @@ pub enum Category {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnUnknown {
-    /// They stay unknown unless a webhook resolves them: nobody gets the message twice.
+    /// They stay unknown unless a webhook or Meta's message history resolves them: nobody gets the message twice.
     #[default]
     Leave,
+    /// After a grace period without a word from Meta they are sent again: nobody is left out, somebody may get it twice.
+    Resend,
+}
+
+/// What has paused a campaign, and so what lets it go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PausedBy {
+    /// Somebody asked for it.
+    Operator,
+    /// Its account was paused; it goes on with the account.
+    Account,
+    /// Its template was paused or disabled; it goes on when Meta approves the template again.
+    Template,
+    /// Too many of its messages failed, or its budget is spent, or something is wrong that only somebody can mend.
+    Errors,
+}
+
+/// An audience that is still being read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Planning {
+    /// Lines read so far.
+    pub lines: u64,
+    /// Whether messages may leave before the last line was read.
+    pub start_early: bool,
+    /// Why the audience cannot be read, for people; the campaign then stays a draft without recipients.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<String>,
 }
 
 /// When a campaign runs.
@@ -125,12 +153,27 @@ pub struct Campaign {
     pub messages_per_second: Option<u32>,
     /// What happens to unknown attempts.
     pub on_unknown: OnUnknown,
+    /// Share of the audience, 0 to 50, that gets no message so that the campaign's effect can be measured.
+    #[serde(default)]
+    pub holdout_percent: u8,
+    /// So many failed messages pause the campaign.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_threshold: Option<u32>,
+    /// When the messages so far have cost this much, the campaign pauses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Money>,
     /// The tracked links of its messages.
     pub links: Vec<CampaignLink>,
     /// Everyone in the audience as given, the skipped ones included.
     pub recipients: u32,
     /// Lines of the audience that were not planned.
     pub skipped: u32,
+    /// People of the audience who are held out.
+    #[serde(default)]
+    pub holdout: u32,
+    /// The audience is still being read: `recipients`, `skipped`, `holdout` and `pages` grow. Absent when it is whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub planning: Option<Planning>,
     /// Pages of planned recipients.
     pub pages: u32,
     /// Partitions of its attempts.
@@ -140,6 +183,15 @@ pub struct Campaign {
     /// Why it was paused or failed, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status_reason: Option<String>,
+    /// What has paused it; absent unless it is paused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused_by: Option<PausedBy>,
+    /// How often its failed messages were asked to be sent again; pages that are done belong to a round.
+    #[serde(default)]
+    pub round: u16,
+    /// Failures before this time are to be tried again (`retry-failed`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_before: Option<UnixMillis>,
     /// The next page to be given to the sender; all pages before it were given.
     pub next_page: u32,
     /// All pages before it are done.
@@ -158,7 +210,7 @@ impl Campaign {
     /// Recipients that are sent to.
     #[must_use]
     pub const fn planned(&self) -> u32 {
-        self.recipients.saturating_sub(self.skipped)
+        self.recipients.saturating_sub(self.skipped).saturating_sub(self.holdout)
     }
 
     /// Where the recipient's attempt lies.

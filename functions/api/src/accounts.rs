@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::Value;
-use shared::account::{Account, AccountStatus, DEFAULT_RATE, META_HIGHEST_RATE};
+use shared::account::{Account, AccountStatus, DEFAULT_RATE, META_HIGHEST_RATE, Quality};
 use shared::http::auth::Caller;
 use shared::http::params::Params;
 use shared::http::problem::{FieldError, Problem};
@@ -63,6 +63,11 @@ pub(crate) async fn create(
         messages_per_second: new.messages_per_second.unwrap_or(DEFAULT_RATE),
         timezone: new.timezone.unwrap_or_else(|| "UTC".to_owned()),
         status: AccountStatus::Active,
+        status_reason: None,
+        paused_until: None,
+        quality: Quality::Unknown,
+        messaging_limit: None,
+        portfolio: None,
         created_at: UnixMillis::now(),
     };
     // The token first: an account without one could not send, a token without an account is read by nobody.

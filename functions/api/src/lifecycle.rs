@@ -8,7 +8,7 @@ use axum::extract::{Path, State};
 use axum::{Extension, Json};
 use serde_json::Value;
 use shared::campaign::lifecycle::Action;
-use shared::campaign::{Campaign, Status};
+use shared::campaign::{Campaign, PausedBy, Status};
 use shared::http::auth::Caller;
 use shared::http::problem::Problem;
 use shared::queue::DispatchCommand;
@@ -53,7 +53,8 @@ async fn act(api: &Api, caller: Caller, id: &str, action: Action) -> Answer {
         Status::Draft | Status::Paused | Status::Completed | Status::Cancelled | Status::Failed => None,
     };
     let reason = (to == Status::Paused).then(|| "paused by the operator".to_owned());
-    let transition = Transition { from: campaign.status, to, reason, at: now, due: watched };
+    let paused_by = (to == Status::Paused).then_some(PausedBy::Operator);
+    let transition = Transition { from: campaign.status, to, reason, paused_by, at: now, due: watched };
     if !api.core.transition(campaign.workspace, campaign.id, &transition).await? {
         let present = find(api, caller, id).await?;
         return Err(not_allowed(action, present.status));

@@ -48,7 +48,14 @@ pub(crate) async fn campaign(
         return Ok(());
     };
     if campaign.status == Status::Scheduled && campaign.schedule.start_at.is_none_or(|start| start <= now) {
-        let start = Transition { from: Status::Scheduled, to: Status::Running, reason: None, at: now, due: Some(now) };
+        let start = Transition {
+            from: Status::Scheduled,
+            to: Status::Running,
+            reason: None,
+            paused_by: None,
+            at: now,
+            due: Some(now),
+        };
         if !dispatch.core.transition(workspace, id, &start).await? {
             return Ok(());
         }
@@ -70,7 +77,14 @@ pub(crate) async fn campaign(
         dispatch.core.advance_cursors(workspace, id, next_page, done_before).await?;
     }
     if done_before >= campaign.pages {
-        let end = Transition { from: Status::Running, to: Status::Completed, reason: None, at: now, due: None };
+        let end = Transition {
+            from: Status::Running,
+            to: Status::Completed,
+            reason: None,
+            paused_by: None,
+            at: now,
+            due: None,
+        };
         if dispatch.core.transition(workspace, id, &end).await? {
             tracing::info!(campaign = %id, recipients = campaign.recipients, "a campaign is complete");
         }

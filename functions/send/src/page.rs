@@ -9,7 +9,7 @@ use shared::attempt::claim::{Readiness, readiness};
 use shared::attempt::{Attempt, AttemptKey, Moment, Seq};
 use shared::blob::{BlobError, key};
 use shared::campaign::audience::Recipient;
-use shared::campaign::{Campaign, PageNumber, Status};
+use shared::campaign::{Campaign, PageNumber, PausedBy, Status};
 use shared::id::{CampaignId, WorkspaceId};
 use shared::queue::{DispatchCommand, QueueUnavailable};
 use shared::secrets::SecretError;
@@ -281,6 +281,7 @@ async fn pause(send: &Send, workspace: WorkspaceId, campaign: CampaignId, stop: 
         from: Status::Running,
         to: Status::Paused,
         reason: Some(stop.reason),
+        paused_by: Some(PausedBy::Errors),
         at: UnixMillis::now(),
         due: None,
     };

@@ -1,6 +1,6 @@
 //! One account for one number of Meta's.
 
-use shared::account::{Account, AccountStatus, DEFAULT_RATE};
+use shared::account::{Account, AccountStatus, DEFAULT_RATE, Quality};
 use shared::id::AccountId;
 
 use crate::{NOW, Tables, WORKSPACE, at_once};
@@ -17,6 +17,11 @@ fn account(phone_number_id: &str) -> Account {
         messages_per_second: DEFAULT_RATE,
         timezone: "Asia/Kuala_Lumpur".to_owned(),
         status: AccountStatus::Active,
+        status_reason: None,
+        paused_until: None,
+        quality: Quality::Unknown,
+        messaging_limit: None,
+        portfolio: None,
         created_at: NOW,
     }
 }

@@ -1,7 +1,7 @@
 //! A campaign's state and the watchdog's list change together, its cursors only forward, and the list of campaigns pages
 //! through every one of them once.
 
-use shared::campaign::{Campaign, Category, Message, OnUnknown, PageNumber, Schedule, Status, Variant};
+use shared::campaign::{Campaign, Category, Message, OnUnknown, PageNumber, PausedBy, Schedule, Status, Variant};
 use shared::id::{CampaignId, WorkspaceId};
 use shared::store::Transition;
 use shared::time::UnixMillis;
@@ -23,6 +23,11 @@ fn campaign(id: CampaignId, workspace: WorkspaceId) -> Campaign {
         schedule: Schedule::default(),
         messages_per_second: None,
         on_unknown: OnUnknown::Leave,
+        holdout_percent: 0,
+        error_threshold: None,
+        budget: None,
+        holdout: 0,
+        planning: None,
         links: Vec::new(),
         recipients: 10,
         skipped: 0,
@@ -30,6 +35,9 @@ fn campaign(id: CampaignId, workspace: WorkspaceId) -> Campaign {
         shards: 1,
         status: Status::Draft,
         status_reason: None,
+        paused_by: None,
+        round: 0,
+        retry_before: None,
         next_page: 0,
         done_before: 0,
         created_at: NOW,
@@ -45,7 +53,9 @@ fn id_at(second: i64) -> CampaignId {
 
 fn transition(from: Status, to: Status, at: UnixMillis) -> Transition {
     let due = (to == Status::Running).then_some(at);
-    Transition { from, to, reason: (to == Status::Paused).then(|| "by hand".to_owned()), at, due }
+    let paused = to == Status::Paused;
+    let reason = paused.then(|| "by hand".to_owned());
+    Transition { from, to, reason, paused_by: paused.then_some(PausedBy::Operator), at, due }
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::expression::{Update, Updated};
 use super::{Consistency, Core, Item, StoreError, attribute, keys, number, read, read_or_skip, text, unavailable};
-use crate::campaign::{Campaign, PageNumber, Status};
+use crate::campaign::{Campaign, PageNumber, PausedBy, Status};
 use crate::id::{CampaignId, WorkspaceId};
 use crate::time::UnixMillis;
 
@@ -18,6 +18,8 @@ pub struct Transition {
     pub to: Status,
     /// Why, for people; removed when absent.
     pub reason: Option<String>,
+    /// What has paused it; removed when absent.
+    pub paused_by: Option<PausedBy>,
     /// When.
     pub at: UnixMillis,
     /// When the watchdog shall look at it next; `None` when it needs no looking after any more.
@@ -143,13 +145,17 @@ impl Core {
         campaign: CampaignId,
         transition: &Transition,
     ) -> Result<bool, StoreError> {
-        let Transition { from, to, reason, at, due } = transition;
+        let Transition { from, to, reason, paused_by, at, due } = transition;
         let mut update = Update::default();
         update.set("status", text(to.name()));
         update.only_if_equal("status", text(from.name()));
         match reason {
             Some(reason) => update.set("status_reason", text(reason)),
             None => update.remove("status_reason"),
+        }
+        match paused_by {
+            Some(by) => update.set("paused_by", attribute("campaign", by)?),
+            None => update.remove("paused_by"),
         }
         if *to == Status::Running {
             update.set_if_absent("started_at", number(at.0));
