@@ -1,9 +1,10 @@
-//! Rows of accounts, and the route from Meta's number id to an account.
+//! Rows of accounts, and the routes to an account from what webhooks name: Meta's number id, or the id of the WhatsApp
+//! Business Account, which several accounts may share.
 
 use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
 use serde::{Deserialize, Serialize};
 
-use super::{Core, Listed, StoreError, keys, text, unavailable, write};
+use super::{Core, Item, Listed, StoreError, keys, read_or_skip, text, unavailable, write};
 use crate::account::Account;
 use crate::id::{AccountId, WorkspaceId};
 
@@ -15,7 +16,7 @@ struct Route {
 }
 
 impl Core {
-    /// Writes a new account together with the route of its number; `false` when the number is connected already.
+    /// Writes a new account together with the routes to it; `false` when the number is connected already.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -24,9 +25,10 @@ impl Core {
         let mut row = write("account", keys::account(workspace, id), account)?;
         row.insert("list".to_owned(), text(&keys::account_list(workspace)));
         let route = Route { v: 1, workspace, account: id };
-        let route = write("route", keys::number_route(&account.phone_number_id), &route)?;
+        let by_number = write("route", keys::number_route(&account.phone_number_id), &route)?;
+        let by_waba = write("route", keys::waba_route(&account.waba_id, id), &route)?;
         let mut transaction = self.client.transact_write_items();
-        for item in [row, route] {
+        for item in [row, by_number, by_waba] {
             let put = Put::builder()
                 .table_name(&self.table)
                 .set_item(Some(item))
@@ -82,5 +84,26 @@ impl Core {
     ) -> Result<Option<(WorkspaceId, AccountId)>, StoreError> {
         let route: Option<Route> = self.get("route", keys::number_route(phone_number_id)).await?;
         Ok(route.map(|route| (route.workspace, route.account)))
+    }
+    /// The accounts whose numbers belong to this WhatsApp Business Account. An account of before these routes were
+    /// written is missing until [`Core::route_waba`] was called for it.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn accounts_of_waba(&self, waba_id: &str) -> Result<Vec<(WorkspaceId, AccountId)>, StoreError> {
+        let items = self.query(&keys::waba_route_pk(waba_id), "", None, None, true).await?;
+        let routes = items.into_iter().filter_map(|item| read_or_skip::<Route>("route", item));
+        Ok(routes.map(|route| (route.workspace, route.account)).collect())
+    }
+
+    /// Writes the account's route from its WhatsApp Business Account, for accounts that were created without one. A
+    /// repeat changes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn route_waba(&self, account: &Account) -> Result<(), StoreError> {
+        let Account { workspace, id, .. } = *account;
+        let route = Route { v: 1, workspace, account: id };
+        self.put_new("route", keys::waba_route(&account.waba_id, id), &route, Item::new()).await.map(|_| ())
     }
 }
