@@ -1,7 +1,10 @@
 //! An account: a business phone number connected to the Cloud API, with the limits and rules it is used under.
 
+mod limits;
+
 use serde::{Deserialize, Serialize};
 
+pub use self::limits::Limits;
 use crate::id::{AccountId, WorkspaceId};
 use crate::time::UnixMillis;
 

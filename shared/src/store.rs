@@ -25,7 +25,6 @@ use serde::de::DeserializeOwned;
 pub use self::attempts::{Claimed, Learned};
 pub use self::campaigns::{Listed, PageState, Transition};
 pub use self::idempotency::Idempotency;
-pub use self::throttles::Reservation;
 pub use self::touches::Touch;
 
 /// A stored item as the SDK gives it.

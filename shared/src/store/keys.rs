@@ -149,6 +149,12 @@ pub fn throttle(workspace: WorkspaceId, account: AccountId) -> Key {
     Key::new(format!("WS#{workspace}#ACCOUNT#{account}"), "THROTTLE")
 }
 
+/// What a business portfolio has used of Meta's messaging limit.
+#[must_use]
+pub fn portfolio(workspace: WorkspaceId, name: &str) -> Key {
+    Key::new(format!("WS#{workspace}#PORTFOLIO#{name}"), "PORTFOLIO")
+}
+
 /// Which account Meta's number id belongs to.
 #[must_use]
 pub fn number_route(phone_number_id: &str) -> Key {
