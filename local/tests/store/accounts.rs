@@ -1,29 +1,17 @@
 //! One account for one number of Meta's.
 
-use shared::account::{Account, AccountStatus, DEFAULT_RATE, Quality};
+use shared::account::{Account, NumberIdentity};
 use shared::id::AccountId;
 
 use crate::{NOW, Tables, WORKSPACE, at_once};
 
-fn account(phone_number_id: &str) -> Account {
-    Account {
-        v: 1,
-        id: AccountId::new(NOW),
-        workspace: WORKSPACE,
-        name: "Shop".to_owned(),
+pub(crate) fn account(phone_number_id: &str) -> Account {
+    let number = NumberIdentity {
         phone_number_id: phone_number_id.to_owned(),
         waba_id: "1".to_owned(),
         display_phone_number: "+60 12-345 6789".to_owned(),
-        messages_per_second: DEFAULT_RATE,
-        timezone: "Asia/Kuala_Lumpur".to_owned(),
-        status: AccountStatus::Active,
-        status_reason: None,
-        paused_until: None,
-        quality: Quality::Unknown,
-        messaging_limit: None,
-        portfolio: None,
-        created_at: NOW,
-    }
+    };
+    Account { name: "Shop".to_owned(), ..Account::new(AccountId::new(NOW), WORKSPACE, number, NOW) }
 }
 
 #[tokio::test]
