@@ -2,5 +2,6 @@
 
 pub mod client;
 pub mod error;
+pub mod number;
 pub mod signature;
 pub mod webhook;

@@ -22,6 +22,7 @@ use shared::http::auth::{ApiKeys, KeyHash, require_key};
 use shared::http::problem::Problem;
 use shared::link::ShortLinks;
 use shared::link::code::KeyRing;
+use shared::meta::client::{GraphClient, NoClient};
 use shared::queue::Queue;
 use shared::secrets::Secrets;
 use shared::store::Core;
@@ -39,11 +40,13 @@ pub struct Config {
     link_base_url: String,
     link_keys: KeyRing,
     admin_key: KeyHash,
+    graph_url: String,
+    graph_version: String,
 }
 
 impl Config {
-    /// Reads `CORE_TABLE`, `ROLLUP_TABLE`, `BUCKET`, `DISPATCH_QUEUE_URL`, `LINK_BASE_URL`, `LINK_KEYS` and
-    /// `ADMIN_API_KEY_SHA256`.
+    /// Reads `CORE_TABLE`, `ROLLUP_TABLE`, `BUCKET`, `DISPATCH_QUEUE_URL`, `LINK_BASE_URL`, `LINK_KEYS`,
+    /// `ADMIN_API_KEY_SHA256` and, with Meta's own as default, `META_GRAPH_URL` and `META_GRAPH_VERSION`.
     ///
     /// # Errors
     /// With everything that is missing or malformed.
@@ -55,6 +58,8 @@ impl Config {
         let link_base_url = settings.required("LINK_BASE_URL");
         let link_keys = settings.required("LINK_KEYS");
         let admin_key = settings.required("ADMIN_API_KEY_SHA256");
+        let graph_url = settings.or("META_GRAPH_URL", "https://graph.facebook.com".to_owned());
+        let graph_version = settings.or("META_GRAPH_VERSION", "v26.0".to_owned());
         settings.finish(|| {
             Some(Self {
                 core_table: core_table?,
@@ -64,6 +69,8 @@ impl Config {
                 link_base_url: link_base_url?,
                 link_keys: link_keys?,
                 admin_key: admin_key?,
+                graph_url,
+                graph_version,
             })
         })
     }
@@ -77,22 +84,26 @@ pub struct Api {
     dispatch: Queue,
     links: ShortLinks,
     secrets: Secrets,
+    graph: GraphClient,
     keys: ApiKeys,
 }
 
 impl Api {
     /// Connects the configuration with the clients.
-    #[must_use]
-    pub fn new(config: Config, clients: &Clients, secrets: Secrets) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// [`NoClient`].
+    pub fn new(config: Config, clients: &Clients, secrets: Secrets) -> Result<Self, NoClient> {
+        Ok(Self {
             core: Core::new(clients.dynamodb.clone(), config.core_table),
             rollups: Rollups::new(clients.dynamodb.clone(), config.rollup_table),
             bucket: Bucket::new(clients.s3.clone(), config.bucket),
             dispatch: Queue::new(clients.sqs.clone(), config.dispatch_queue_url),
             links: ShortLinks::new(&config.link_base_url, config.link_keys),
             secrets,
+            graph: GraphClient::new(&config.graph_url, &config.graph_version)?,
             keys: ApiKeys::new(config.admin_key),
-        }
+        })
     }
 }
 
@@ -102,6 +113,9 @@ pub fn router(api: Api) -> Router {
     let keys = api.keys.clone();
     let writes = Router::new()
         .route("/v1/accounts", post(accounts::create))
+        .route("/v1/accounts/{id}/pause", post(accounts::state::pause))
+        .route("/v1/accounts/{id}/resume", post(accounts::state::resume))
+        .route("/v1/accounts/{id}/refresh", post(accounts::meta::refresh))
         .route("/v1/campaigns", post(campaigns::create))
         .route("/v1/campaigns/{id}/start", post(lifecycle::start))
         .route("/v1/campaigns/{id}/pause", post(lifecycle::pause))
@@ -111,7 +125,8 @@ pub fn router(api: Api) -> Router {
         .layer(middleware::from_fn_with_state(Arc::clone(&api), idempotency::repeat));
     let reads = Router::new()
         .route("/v1/accounts", get(accounts::list))
-        .route("/v1/accounts/{id}", get(accounts::one))
+        .route("/v1/accounts/{id}", get(accounts::one).patch(accounts::change::change))
+        .route("/v1/accounts/{id}/quota", get(accounts::quota::show))
         .route("/v1/campaigns", get(campaigns::list))
         .route("/v1/campaigns/{id}", get(campaigns::one));
     Router::new()

@@ -2,9 +2,10 @@
 
 use serde::Serialize;
 use serde_json::{Value, json};
-use shared::account::{Account, AccountStatus};
+use shared::account::{Account, AccountPausedBy, AccountStatus, Limits, Quality};
 use shared::campaign::{Campaign, Category, Schedule, Status, Variant};
 use shared::id::{AccountId, CampaignId};
+use shared::safety::Safety;
 use shared::store::Listed;
 use shared::time::{UnixMillis, rfc3339};
 
@@ -16,11 +17,31 @@ pub(crate) struct AccountView {
     phone_number_id: String,
     waba_id: String,
     display_phone_number: String,
+    verified_name: Option<String>,
     messages_per_second: u32,
+    limits: Limits,
+    safety: Safety,
     timezone: String,
     status: AccountStatus,
+    status_reason: Option<String>,
+    paused_by: Option<AccountPausedBy>,
+    #[serde(with = "rfc3339::option")]
+    paused_until: Option<UnixMillis>,
+    quality: Quality,
+    messaging_limit: Option<u32>,
+    throughput: Option<u32>,
+    portfolio: String,
+    notice: Option<NoticeView>,
     #[serde(with = "rfc3339")]
     created_at: UnixMillis,
+}
+
+/// Meta's newest word about the business account.
+#[derive(Serialize)]
+struct NoticeView {
+    #[serde(with = "rfc3339")]
+    at: UnixMillis,
+    text: String,
 }
 
 impl From<&Account> for AccountView {
@@ -31,9 +52,20 @@ impl From<&Account> for AccountView {
             phone_number_id: account.phone_number_id.clone(),
             waba_id: account.waba_id.clone(),
             display_phone_number: account.display_phone_number.clone(),
+            verified_name: account.verified_name.clone(),
             messages_per_second: account.messages_per_second,
+            limits: account.limits,
+            safety: account.safety.clone(),
             timezone: account.timezone.clone(),
             status: account.status,
+            status_reason: account.status_reason.clone(),
+            paused_by: account.paused_by,
+            paused_until: account.paused_until,
+            quality: account.quality,
+            messaging_limit: account.messaging_limit,
+            throughput: account.throughput,
+            portfolio: account.portfolio_name().to_owned(),
+            notice: account.notice.as_ref().map(|notice| NoticeView { at: notice.at, text: notice.text.clone() }),
             created_at: account.created_at,
         }
     }

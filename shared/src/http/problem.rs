@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::blob::BlobError;
 use crate::id::ulid_at;
+use crate::meta::error::MetaError;
 use crate::queue::QueueUnavailable;
 use crate::secrets::SecretError;
 use crate::store::StoreError;
@@ -126,6 +127,17 @@ impl Problem {
         let detail = listed.join("; ");
         let problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", "The request is not valid", detail);
         Self { errors, ..problem }
+    }
+
+    /// 502: Meta refused what had to be asked of it; its error is passed on.
+    #[must_use]
+    pub fn refused_by_meta(error: &MetaError) -> Self {
+        let detail = format!("Meta refused with {}: {}", error.code, error.title);
+        let problem = Self::new(StatusCode::BAD_GATEWAY, "refused_by_meta", "Meta refused", detail);
+        let meta = serde_json::json!({
+            "code": error.code, "title": error.title, "details": error.details, "fbtrace_id": error.fbtrace_id,
+        });
+        Self { meta: Some(meta), ..problem }
     }
 
     /// 503: something behind the API does not answer; nothing was lost and a repeat is safe.

@@ -13,8 +13,8 @@ use crate::secrets::AccessToken;
 /// Calls one Graph API, Meta's own or any other that speaks it. Cloning shares the connections.
 #[derive(Clone, Debug)]
 pub struct GraphClient {
-    http: reqwest::Client,
-    base: String,
+    pub(super) http: reqwest::Client,
+    pub(super) base: String,
 }
 
 /// What became of a send.
