@@ -62,6 +62,12 @@ pub struct Account {
     pub display_phone_number: String,
     /// The rate it sends at.
     pub messages_per_second: u32,
+    /// What it may send in which span of time.
+    #[serde(default)]
+    pub limits: Limits,
+    /// The rules that keep it from being unwelcome.
+    #[serde(default)]
+    pub safety: crate::safety::Safety,
     /// IANA name of the zone its days begin in.
     pub timezone: String,
     /// Whether it sends.
@@ -83,4 +89,19 @@ pub struct Account {
     pub portfolio: Option<String>,
     /// When it was created.
     pub created_at: UnixMillis,
+}
+
+impl Account {
+    /// How many different people may be written to in 24 hours: the lower of Meta's limit of the portfolio and the
+    /// account's own; `None`: no limit is known.
+    #[must_use]
+    pub fn people_per_day(&self) -> Option<u32> {
+        self.messaging_limit.into_iter().chain(self.limits.unique_recipients_per_24h).min()
+    }
+
+    /// The business portfolio whose numbers share the messaging limit.
+    #[must_use]
+    pub fn portfolio_name(&self) -> &str {
+        self.portfolio.as_deref().unwrap_or(&self.waba_id)
+    }
 }

@@ -169,6 +169,9 @@ pub struct Campaign {
     /// So many failed messages pause the campaign.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error_threshold: Option<u32>,
+    /// Failed messages that do not count towards the threshold any more: it was reached, and the campaign was resumed.
+    #[serde(default)]
+    pub forgiven: u32,
     /// When the messages so far have cost this much, the campaign pauses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<Money>,

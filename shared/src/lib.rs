@@ -21,6 +21,7 @@ pub mod queue;
 pub mod rollup;
 pub mod safety;
 pub mod secrets;
+pub mod shims;
 pub mod store;
 pub mod telemetry;
 pub mod throttle;

@@ -61,6 +61,8 @@ pub(crate) async fn create(
         waba_id: new.waba_id,
         display_phone_number: new.display_phone_number,
         messages_per_second: new.messages_per_second.unwrap_or(DEFAULT_RATE),
+        limits: Default::default(),
+        safety: Default::default(),
         timezone: new.timezone.unwrap_or_else(|| "UTC".to_owned()),
         status: AccountStatus::Active,
         status_reason: None,

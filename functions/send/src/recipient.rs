@@ -64,7 +64,8 @@ pub(crate) async fn send(
         at: slot.to_millis(),
         content: Some(ready.fingerprint),
     };
-    let tried = Tried { key, number: *number, refusals: attempt.refusals, digits: recipient.phone.digits(), slot: touch.at };
+    let tried =
+        Tried { key, number: *number, refusals: attempt.refusals, digits: recipient.phone.digits(), slot: touch.at };
     if let Err(error) = send.core.touch(key.workspace, tried.digits, &touch).await {
         outcome::give_back(send, &tried).await?;
         return Err(error);

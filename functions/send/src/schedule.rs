@@ -1,8 +1,9 @@
 //! When a campaign's messages may leave by the recipient's own clock.
 
 use shared::campaign::Campaign;
-use shared::local_time::{LocalTime, QuietHours, at_local_time, quiet_until, zones_of};
+use shared::local_time::{LocalTime, QuietHours};
 use shared::phone::PhoneNumber;
+use shared::shims::{at_local_time, quiet_until, zones_of};
 use shared::time::UnixMillis;
 
 /// The hours that a campaign and its account keep.

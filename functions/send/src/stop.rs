@@ -46,11 +46,6 @@ impl Stop {
         };
         Some(Self { what, code: error.code, reason: explain(error) })
     }
-
-    /// Something of ours that only somebody can mend.
-    pub(crate) const fn of_campaign(reason: String) -> Self {
-        Self { what: What::Campaign, code: 0, reason }
-    }
 }
 
 /// Paused, disabled, or not approved: Meta's word can change it. Every other error of a template is a mistake of the
@@ -107,7 +102,14 @@ mod tests {
     use super::*;
 
     fn error(code: i64) -> MetaError {
-        MetaError { code, title: "x".to_owned(), details: None, fbtrace_id: None, http_status: 400, is_transient: false }
+        MetaError {
+            code,
+            title: "x".to_owned(),
+            details: None,
+            fbtrace_id: None,
+            http_status: 400,
+            is_transient: false,
+        }
     }
 
     #[test]

@@ -15,6 +15,8 @@ fn account(phone_number_id: &str) -> Account {
         waba_id: "1".to_owned(),
         display_phone_number: "+60 12-345 6789".to_owned(),
         messages_per_second: DEFAULT_RATE,
+        limits: shared::account::Limits::default(),
+        safety: shared::safety::Safety::default(),
         timezone: "Asia/Kuala_Lumpur".to_owned(),
         status: AccountStatus::Active,
         status_reason: None,

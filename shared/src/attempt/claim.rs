@@ -124,6 +124,12 @@ pub fn readiness(attempt: Option<&Attempt>, policy: &Policy, now: UnixMillis) ->
     }
 }
 
+/// How long to wait before another try after `number` tries of which none has left: 2, 4, 8 … 64 s.
+#[must_use]
+pub fn back_off(number: u16) -> Duration {
+    Duration::from_secs(1 << number.clamp(1, 6))
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::tests::{at, claimed};
@@ -160,7 +166,10 @@ mod tests {
         let mut attempt = claimed();
         attempt.released = Some(Release { not_before: UnixMillis(50), code: 130_429 });
         attempt.learn(&Evidence::Flag(Flag::Closed, at(1)));
-        assert_eq!(readiness(Some(&attempt), &LEAVE, UnixMillis(50)), Readiness::Free(Try { number: 2, after: After::Release }));
+        assert_eq!(
+            readiness(Some(&attempt), &LEAVE, UnixMillis(50)),
+            Readiness::Free(Try { number: 2, after: After::Release })
+        );
     }
 
     #[test]
@@ -174,7 +183,10 @@ mod tests {
         let mut attempt = claimed();
         attempt.released = Some(Release { not_before: UnixMillis(50), code: 130_429 });
         assert_eq!(readiness(Some(&attempt), &LEAVE, UnixMillis(49)), Readiness::Later(UnixMillis(50)));
-        assert_eq!(readiness(Some(&attempt), &LEAVE, UnixMillis(50)), Readiness::Free(Try { number: 2, after: After::Release }));
+        assert_eq!(
+            readiness(Some(&attempt), &LEAVE, UnixMillis(50)),
+            Readiness::Free(Try { number: 2, after: After::Release })
+        );
     }
 
     #[test]

@@ -114,8 +114,7 @@ impl GraphClient {
             let mut passed = false;
             for record in page.data {
                 let events = record.events.map(|events| events.data).unwrap_or_default();
-                let first_event =
-                    events.iter().filter_map(|event| event.timestamp).min().map(UnixMillis::from_seconds);
+                let first_event = events.iter().filter_map(|event| event.timestamp).min().map(UnixMillis::from_seconds);
                 passed |= first_event.is_some_and(|at| at < since);
                 known.push(KnownMessage { wamid: record.message_id, first_event });
             }

@@ -375,6 +375,17 @@ impl Core {
         self.update(keys::page(workspace, campaign, page), update).await.map(|_| ())
     }
 
+    /// Notes that so many failed messages do not count towards the campaign's threshold any more.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn forgive(&self, workspace: WorkspaceId, campaign: CampaignId, failed: u32) -> Result<(), StoreError> {
+        let mut update = Update::default();
+        update.set("forgiven", number(i64::from(failed)));
+        update.only_if_present("pk");
+        self.update(keys::campaign(workspace, campaign), update).await.map(|_| ())
+    }
+
     /// The pages from `from` on that were given to the sender, in order.
     ///
     /// # Errors
@@ -398,7 +409,7 @@ impl Core {
             .collect()
     }
 
-    /// Moves the campaign's cursors forward; they never move back.
+    /// Moves the campaign's cursors forward, in this round of retries; within a round they never move back.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -406,6 +417,7 @@ impl Core {
         &self,
         workspace: WorkspaceId,
         campaign: CampaignId,
+        round: u16,
         next_page: u32,
         done_before: u32,
     ) -> Result<(), StoreError> {
@@ -414,6 +426,8 @@ impl Core {
             update.set(name, number(i64::from(value)));
             let (cursor, to) = (update.name(name), update.value(number(i64::from(value))));
             update.only_if(format!("{cursor} < {to}"));
+            let (known, this) = (update.name("round"), update.value(number(i64::from(round))));
+            update.only_if(format!("attribute_not_exists({known}) OR {known} = {this}"));
             self.update(keys::campaign(workspace, campaign), update).await?;
         }
         Ok(())

@@ -61,13 +61,7 @@ impl State {
     ///
     /// # Errors
     /// When there is no room for anybody: the time at which there will be.
-    pub fn take(
-        &mut self,
-        campaign: CampaignId,
-        people: u32,
-        limit: u32,
-        now: UnixMillis,
-    ) -> Result<u32, UnixMillis> {
+    pub fn take(&mut self, campaign: CampaignId, people: u32, limit: u32, now: UnixMillis) -> Result<u32, UnixMillis> {
         let own = self.reserved.get(&campaign).copied().unwrap_or(0);
         let taken = people.min(own.saturating_add(self.free(limit, now)));
         if taken == 0 && people > 0 {
@@ -87,7 +81,8 @@ impl State {
     /// When the oldest people who count are forgotten.
     #[must_use]
     pub fn opens_at(&self, now: UnixMillis) -> UnixMillis {
-        let oldest = self.hours.range(oldest_that_counts(now)..).find(|(_, people)| **people > 0).map(|(hour, _)| *hour);
+        let oldest =
+            self.hours.range(oldest_that_counts(now)..).find(|(_, people)| **people > 0).map(|(hour, _)| *hour);
         // All that counts is reserved by others: they send, or give back what they do not need.
         oldest.map_or(UnixMillis(now.0 + HOUR_MS), |hour| UnixMillis((hour + 25) * HOUR_MS))
     }
