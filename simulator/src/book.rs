@@ -55,6 +55,8 @@ struct Acquaintance {
 pub(crate) struct Book {
     messages: Vec<Message>,
     by_wamid: HashMap<String, usize>,
+    /// Messages of each number, in order of acceptance.
+    by_number: BTreeMap<String, Vec<usize>>,
     people: HashMap<String, Acquaintance>,
     accepted_per_second: BTreeMap<String, BTreeMap<u64, u64>>,
     refused: BTreeMap<i64, u64>,
@@ -118,6 +120,7 @@ impl Book {
             .entry(record.address.as_str().to_owned())
             .or_insert_with(|| Acquaintance { rank: record.rank, messages: Vec::new() });
         person.messages.push(number);
+        self.by_number.entry(record.phone_number_id.clone()).or_default().push(number);
         let seconds = self.accepted_per_second.entry(record.phone_number_id.clone()).or_default();
         *seconds.entry(record.accepted_ms / 1_000).or_default() += 1;
         self.messages.push(Message { record: Arc::clone(&record), statuses: Vec::new(), click_answers: Vec::new() });
@@ -183,9 +186,16 @@ impl Book {
         statuses.into_iter().flatten().map(|(_, seen)| seen.clone()).collect()
     }
 
+    /// The newest messages of a business number that were accepted before message `before`, newest first, at most `limit`.
+    pub(crate) fn newest(&self, phone_number_id: &str, before: usize, limit: usize) -> Vec<usize> {
+        let sent = self.by_number.get(phone_number_id).map_or(&[][..], Vec::as_slice);
+        let older = sent.partition_point(|number| *number < before);
+        sent[..older].iter().rev().take(limit).copied().collect()
+    }
+
     /// Numbers that have sent something.
     pub(crate) fn active_numbers(&self) -> Vec<String> {
-        self.accepted_per_second.keys().cloned().collect()
+        self.by_number.keys().cloned().collect()
     }
 
     pub(crate) fn ledger(&self) -> Ledger {

@@ -16,7 +16,7 @@ use crate::world::World;
 const DEFAULT_FIELDS: &str =
     "verified_name,code_verification_status,display_phone_number,quality_rating,platform_type,throughput,id";
 /// App id that the simulator pretends to be called by.
-const APP_ID: &str = "670843887433847";
+pub(crate) const APP_ID: &str = "670843887433847";
 
 /// `?fields=`
 #[derive(Debug, Default, Deserialize)]
@@ -134,41 +134,4 @@ pub(crate) async fn subscribe(
     } else {
         Err(GraphError::missing_object("post", &node))
     }
-}
-
-/// `?message_id=`
-#[derive(Debug, Deserialize)]
-pub(crate) struct HistoryQuery {
-    message_id: Option<String>,
-}
-
-/// `GET /{phone number id}/message_history`: what has happened to a message so far.
-pub(crate) async fn message_history(
-    State(world): State<Arc<World>>,
-    Path((_version, node)): Path<(String, String)>,
-    Query(query): Query<HistoryQuery>,
-) -> Result<Json<Value>, GraphError> {
-    world.number(&node).ok_or_else(|| GraphError::missing_object("get", &node))?;
-    let wamid = query.message_id.ok_or_else(|| GraphError::invalid("The parameter message_id is required."))?;
-    let found = {
-        let book = world.book();
-        let number = book.by_wamid(&wamid);
-        let number = number.filter(|n| book.message(*n).is_some_and(|record| record.phone_number_id == node));
-        number.map(|number| (number, book.history(number)))
-    };
-    let Some((number, history)) = found else { return Ok(Json(json!({ "data": [] }))) };
-    let event = |(n, seen): (usize, &crate::ledger::StatusSeen)| {
-        json!({
-            "id": format!("{number}{n:02}"),
-            "delivery_status": seen.status.to_uppercase(),
-            "timestamp": seen.timestamp,
-            "webhook_update_state": if seen.acknowledged { "SUCCESS" } else { "PENDING" },
-            "application": { "id": APP_ID },
-            "webhook_uri": world.config.webhook_url.as_str(),
-        })
-    };
-    let events: Vec<Value> = history.iter().enumerate().map(event).collect();
-    Ok(Json(
-        json!({ "data": [{ "id": format!("9{number:012}"), "message_id": wamid, "events": { "data": events } }], "paging": {} }),
-    ))
 }

@@ -11,7 +11,7 @@ use http::HeaderMap;
 use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 
 use crate::graph::error::GraphError;
-use crate::graph::{control, media, nodes, send};
+use crate::graph::{control, history, media, nodes, send};
 use crate::world::World;
 
 /// Room for a document of 100 MB and its multipart frame.
@@ -23,7 +23,8 @@ pub(crate) fn router(world: &Arc<World>) -> Router {
         .route("/{version}/{node}", get(nodes::read).post(nodes::change).delete(media::delete))
         .route("/{version}/{node}/messages", post(send::messages))
         .route("/{version}/{node}/media", post(media::upload).layer(DefaultBodyLimit::max(MEDIA_BODY_LIMIT_BYTES)))
-        .route("/{version}/{node}/message_history", get(nodes::message_history))
+        .route("/{version}/{node}/message_history", get(history::read))
+        .route("/{version}/{node}/events", get(history::events))
         .route("/{version}/{node}/phone_numbers", get(nodes::phone_numbers))
         .route(
             "/{version}/{node}/subscribed_apps",

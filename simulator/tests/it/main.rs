@@ -12,5 +12,6 @@ mod bench;
 mod delivery;
 mod durability;
 mod graph;
+mod history;
 mod people;
 mod receiver;
