@@ -14,6 +14,7 @@ use crate::limits::{Exceeded, Limits};
 use crate::number::NumberProfile;
 use crate::person::Person;
 use crate::plan::{self, Circumstances, EventKind, Plan};
+use crate::rate::{Arrivals, RateQuery, Rates};
 use crate::world::EventKey;
 
 /// An accepted message, as it is journalled.
@@ -34,6 +35,9 @@ pub(crate) struct MessageRecord {
     pub(crate) category: String,
     pub(crate) links: Vec<String>,
     pub(crate) accepted_ms: u64,
+    /// When the request came in, in Unix microseconds; 0 in journals that are older than this field.
+    #[serde(default)]
+    pub(crate) received_us: u64,
     pub(crate) plan: Plan,
 }
 
@@ -60,6 +64,7 @@ pub(crate) struct Book {
     people: HashMap<String, Acquaintance>,
     accepted_per_second: BTreeMap<String, BTreeMap<u64, u64>>,
     refused: BTreeMap<i64, u64>,
+    arrivals: BTreeMap<String, Arrivals>,
     pub(crate) webhooks: WebhookCounts,
     limits: Limits,
 }
@@ -71,6 +76,7 @@ impl Book {
         config: &Config,
         number: &NumberProfile,
         outgoing: Outgoing,
+        received_us: u64,
         now_ms: u64,
     ) -> Result<MessageRecord, Exceeded> {
         let per_second = number.messages_per_second.unwrap_or(config.messages_per_second);
@@ -106,6 +112,7 @@ impl Book {
             category: outgoing.category,
             links: outgoing.links,
             accepted_ms: now_ms,
+            received_us,
             plan,
         })
     }
@@ -123,6 +130,9 @@ impl Book {
         self.by_number.entry(record.phone_number_id.clone()).or_default().push(number);
         let seconds = self.accepted_per_second.entry(record.phone_number_id.clone()).or_default();
         *seconds.entry(record.accepted_ms / 1_000).or_default() += 1;
+        let received_us = if record.received_us == 0 { record.accepted_ms * 1_000 } else { record.received_us };
+        let arrivals = self.arrivals.entry(record.phone_number_id.clone()).or_default();
+        insert_in_order(&mut arrivals.accepted_us, received_us);
         self.messages.push(Message { record: Arc::clone(&record), statuses: Vec::new(), click_answers: Vec::new() });
         record
     }
@@ -143,6 +153,17 @@ impl Book {
 
     pub(crate) fn records(&self) -> impl Iterator<Item = &Arc<MessageRecord>> {
         self.messages.iter().map(|message| &message.record)
+    }
+
+    /// Notes a send request of a number that was not accepted.
+    pub(crate) fn turned_away(&mut self, phone_number_id: &str, received_us: u64) {
+        let arrivals = self.arrivals.entry(phone_number_id.to_owned()).or_default();
+        insert_in_order(&mut arrivals.refused_us, received_us);
+    }
+
+    /// How fast messages came in.
+    pub(crate) fn rates(&self, query: &RateQuery) -> Rates {
+        Rates::of(&self.arrivals, query)
     }
 
     pub(crate) fn refuse(&mut self, code: i64) {
@@ -208,6 +229,7 @@ impl Book {
             recipients: recipients.collect(),
             accepted_per_second: self.accepted_per_second.clone(),
             refused: self.refused.clone(),
+            arrivals: self.arrivals.clone(),
             webhooks: self.webhooks,
         }
     }
@@ -222,6 +244,7 @@ impl Message {
             input: record.input.clone(),
             callback_data: record.callback_data.clone(),
             accepted_at_ms: record.accepted_ms,
+            received_at_us: record.received_us,
             message_type: record.message_type.clone(),
             links: record.links.clone(),
             truth: record.plan.truth.clone(),
@@ -229,4 +252,10 @@ impl Message {
             click_answers: self.click_answers.clone(),
         }
     }
+}
+
+/// Requests that came in at nearly the same time may be booked in another order than they came in.
+fn insert_in_order(times: &mut Vec<u64>, time: u64) {
+    let at = times.iter().rposition(|earlier| *earlier <= time).map_or(0, |last| last + 1);
+    times.insert(at, time);
 }

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::rate::Arrivals;
+
 /// Everything the simulator has accepted so far.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Ledger {
@@ -14,6 +16,9 @@ pub struct Ledger {
     pub accepted_per_second: BTreeMap<String, BTreeMap<u64, u64>>,
     /// Send requests refused, by error code.
     pub refused: BTreeMap<i64, u64>,
+    /// When send requests came in, by phone number id.
+    #[serde(default)]
+    pub arrivals: BTreeMap<String, Arrivals>,
     /// What happened to webhooks.
     pub webhooks: WebhookCounts,
 }
@@ -40,6 +45,9 @@ pub struct LedgerMessage {
     pub callback_data: Option<String>,
     /// Unix milliseconds.
     pub accepted_at_ms: u64,
+    /// When its request came in, before the body was read: Unix microseconds. 0 for messages of a journal that does not tell.
+    #[serde(default)]
+    pub received_at_us: u64,
     /// `text`, `template` and so on.
     pub message_type: String,
     /// Links that the person could open.
@@ -104,6 +112,9 @@ pub struct WebhookCounts {
 pub struct Totals {
     /// People who got at least one message.
     pub recipients: u64,
+    /// Send requests received, refused ones included.
+    #[serde(default)]
+    pub received: u64,
     /// Messages accepted.
     pub accepted: u64,
     /// Of these: delivered.
@@ -131,7 +142,8 @@ impl Ledger {
     /// Sums over all messages.
     #[must_use]
     pub fn totals(&self) -> Totals {
-        let mut totals = Totals { recipients: self.recipients.len() as u64, ..Totals::default() };
+        let received = self.arrivals.values().map(Arrivals::received).sum();
+        let mut totals = Totals { recipients: self.recipients.len() as u64, received, ..Totals::default() };
         for LedgerMessage { truth, .. } in self.messages() {
             totals.accepted += 1;
             totals.delivered += u64::from(truth.delivered);

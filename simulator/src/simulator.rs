@@ -16,6 +16,7 @@ use crate::faults::Faults;
 use crate::graph::router;
 use crate::journal::{Journal, JournalError};
 use crate::ledger::Ledger;
+use crate::rate::{RateQuery, Rates};
 use crate::server;
 use crate::webhook::courier::Courier;
 use crate::world::{Setup, World};
@@ -125,6 +126,12 @@ impl Running {
     #[must_use]
     pub fn ledger(&self) -> Ledger {
         self.world.book().ledger()
+    }
+
+    /// How fast send requests came in during a range of time, per number and overall.
+    #[must_use]
+    pub fn rates(&self, query: &RateQuery) -> Rates {
+        self.world.book().rates(query)
     }
 
     /// Events of people that have not happened yet plus webhooks that have not been acknowledged yet.

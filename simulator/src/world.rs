@@ -121,13 +121,19 @@ impl World {
 
     /// Accepts a message: when it returns, the message is journalled and its life is on the agenda, except for an early
     /// `sent`, which the caller delivers.
-    pub(crate) fn accept(&self, number: &NumberProfile, outgoing: Outgoing) -> Result<Arc<MessageRecord>, Refusal> {
+    pub(crate) fn accept(
+        &self,
+        number: &NumberProfile,
+        outgoing: Outgoing,
+        received_us: u64,
+    ) -> Result<Arc<MessageRecord>, Refusal> {
         let record = {
             let mut book = self.book();
             if self.stop.is_cancelled() {
                 return Err(Refusal::Stopped);
             }
-            let draft = book.draft(&self.config, number, outgoing, self.clock.now_ms()).map_err(Refusal::Limit)?;
+            let now_ms = self.clock.now_ms();
+            let draft = book.draft(&self.config, number, outgoing, received_us, now_ms).map_err(Refusal::Limit)?;
             if let Some(journal) = &self.journal {
                 journal.append(&Entry::Message(Cow::Borrowed(&draft))).map_err(Refusal::Journal)?;
             }

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Query, State};
 use serde_json::{Value, json};
 
 use crate::faults::Faults;
 use crate::ledger::{Ledger, Totals};
+use crate::rate::{RateQuery, Rates};
 use crate::world::World;
 
 /// `GET /simulator/ledger`
@@ -20,6 +21,12 @@ pub(crate) async fn ledger(State(world): State<Arc<World>>) -> Json<Ledger> {
 pub(crate) async fn totals(State(world): State<Arc<World>>) -> Json<Totals> {
     let ledger = world.book().ledger();
     Json(ledger.totals())
+}
+
+/// `GET /simulator/rate`
+pub(crate) async fn rate(State(world): State<Arc<World>>, Query(query): Query<RateQuery>) -> Json<Rates> {
+    let rates = world.book().rates(&query);
+    Json(rates)
 }
 
 /// `GET /simulator/pending`

@@ -37,6 +37,7 @@ pub(crate) fn router(world: &Arc<World>) -> Router {
     Router::new()
         .route("/simulator/ledger", get(control::ledger))
         .route("/simulator/totals", get(control::totals))
+        .route("/simulator/rate", get(control::rate))
         .route("/simulator/pending", get(control::pending))
         .route("/simulator/faults", post(control::set_faults))
         .route("/whatsapp_business/attachments/", get(media::download))

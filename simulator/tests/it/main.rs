@@ -14,4 +14,5 @@ mod durability;
 mod graph;
 mod history;
 mod people;
+mod rate;
 mod receiver;
