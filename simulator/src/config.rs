@@ -10,7 +10,7 @@ use url::Url;
 
 use crate::identity;
 use crate::number::NumberPolicy;
-use crate::template::Template;
+use crate::template::{Template, TemplatePolicy};
 
 /// Throughput that Meta gives a business phone number by default, in messages per second.
 pub(crate) const DEFAULT_MESSAGES_PER_SECOND: u32 = 80;
@@ -38,8 +38,14 @@ pub struct Config {
     /// Messages accepted per second and number before 130429, unless the number has its own figure. Meta counts what
     /// people write as well; that is left out here because [`Config::speed`] makes people write faster than they do.
     pub messages_per_second: u32,
-    /// Approved templates. Empty means that any template of any shape exists and is a marketing template.
+    /// Templates that every account has from the start. Empty means that any template of any shape exists and is a marketing
+    /// template, unless [`Config::template_policy`] says otherwise.
     pub templates: Vec<Template>,
+    /// What happens to a send whose template is not in the catalogue.
+    pub template_policy: TemplatePolicy,
+    /// How long a new or edited template waits for its review, before [`Config::speed`] compresses it. Meta says up to 24
+    /// hours, and it is usually minutes. The review rejects a template with `[reject]` in its text and approves any other.
+    pub template_review: Duration,
     /// What people do with a message.
     pub behaviour: Behaviour,
     /// Phones (international, in any notation) that always end in an error, whatever [`Config::behaviour`] says.
@@ -70,6 +76,8 @@ impl Config {
             waba_id: "104996122399160".to_owned(),
             messages_per_second: DEFAULT_MESSAGES_PER_SECOND,
             templates: Vec::new(),
+            template_policy: TemplatePolicy::default(),
+            template_review: Duration::from_secs(60),
             behaviour: Behaviour::default(),
             forced: BTreeMap::new(),
             preview_share: 0.25,

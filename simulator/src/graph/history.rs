@@ -8,7 +8,6 @@ use axum::Json;
 use axum::extract::{Path, Query, State};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use url::Url;
 
 use crate::book::Book;
 use crate::errors;
@@ -64,7 +63,7 @@ pub(crate) async fn read(
     numbers.truncate(limit);
     let data: Vec<Value> =
         numbers.iter().filter_map(|number| entry(&world, &book, *number, wanted.as_deref())).collect();
-    Ok(Json(json!({ "data": data, "paging": paging::paging(&numbers, more, this_url(&world, &uri)) })))
+    Ok(Json(json!({ "data": data, "paging": paging::paging(&numbers, more, world.url_of(&uri)) })))
 }
 
 /// `GET /{history id}/events`
@@ -77,11 +76,6 @@ pub(crate) async fn events(
     let entry = number.and_then(|number| entry(&world, &book, number, None)).filter(|entry| entry["id"] == node);
     let entry = entry.ok_or_else(|| GraphError::missing_object("get", &node))?;
     Ok(Json(json!({ "data": entry["events"]["data"], "paging": {} })))
-}
-
-fn this_url(world: &World, uri: &http::Uri) -> Url {
-    let path = uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
-    world.graph_url.join(path).unwrap_or_else(|_| world.graph_url.clone())
 }
 
 /// A history node. An accepted message without any status yet has an empty list of events.

@@ -11,3 +11,5 @@ pub(crate) mod paging;
 pub(crate) mod request;
 pub(crate) mod router;
 pub(crate) mod send;
+pub(crate) mod template;
+pub(crate) mod templates;

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, Query, State};
+use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::graph::error::GraphError;
-use crate::graph::media;
+use crate::graph::{media, templates};
 use crate::number::{NumberPolicy, NumberProfile};
 use crate::world::World;
 
@@ -24,7 +25,7 @@ pub(crate) struct Fields {
     fields: Option<String>,
 }
 
-/// `GET /{node}`: a media file, a phone number or an account.
+/// `GET /{node}`: a media file, a template, a phone number or an account.
 pub(crate) async fn read(
     State(world): State<Arc<World>>,
     Path((_version, node)): Path<(String, String)>,
@@ -33,6 +34,9 @@ pub(crate) async fn read(
     if let Some(media) = media::describe(&world, &node) {
         return Ok(Json(media));
     }
+    if let Some(template) = templates::describe(&world, &node, query.fields.as_deref()) {
+        return template.map(Json);
+    }
     if let Some(number) = world.number(&node) {
         return Ok(Json(number_node(&world, &number, query.fields.as_deref())));
     }
@@ -40,6 +44,19 @@ pub(crate) async fn read(
         return Ok(Json(json!({ "id": node, "name": "Simulated Account", "currency": "USD", "timezone_id": "1" })));
     }
     Err(GraphError::missing_object("get", &node))
+}
+
+/// `POST /{node}`: an edit of a template, or a change of a number.
+pub(crate) async fn edit(
+    state: State<Arc<World>>,
+    path: Path<(String, String)>,
+    body: Bytes,
+) -> Result<Json<Value>, GraphError> {
+    let node = &path.0.1;
+    if state.templates().get(node).is_some() {
+        return templates::edit(&state, node, &body).map(Json);
+    }
+    change(state, path).await
 }
 
 /// `POST /{phone number id}`, `/register`, `/deregister`: accepted without effect.
@@ -51,22 +68,20 @@ pub(crate) async fn change(
     Ok(Json(json!({ "success": true })))
 }
 
-fn is_account(world: &World, id: &str) -> bool {
-    let listed = match &world.config.numbers {
-        NumberPolicy::Any => false,
-        NumberPolicy::Listed(profiles) => profiles.iter().any(|profile| profile.waba_id == id),
-    };
-    listed || id == world.config.waba_id
+pub(crate) fn is_account(world: &World, id: &str) -> bool {
+    id == world.config.waba_id || world.accounts().iter().any(|account| account == id)
 }
 
 fn number_node(world: &World, number: &NumberProfile, fields: Option<&str>) -> Value {
     let per_second = number.messages_per_second.unwrap_or(world.config.messages_per_second);
+    let quality = world.standings().quality(&number.phone_number_id);
+    let tier = world.tier(&number.waba_id);
     let all = json!({
         "verified_name": number.verified_name,
         "display_phone_number": number.pretty_number(),
-        "quality_rating": "GREEN",
+        "quality_rating": quality,
         "throughput": { "level": if per_second >= 1_000 { "HIGH" } else { "STANDARD" } },
-        "whatsapp_business_manager_messaging_limit": "TIER_UNLIMITED",
+        "whatsapp_business_manager_messaging_limit": tier,
         "status": "CONNECTED",
         "platform_type": "CLOUD_API",
         "code_verification_status": "VERIFIED",

@@ -14,7 +14,7 @@ use crate::agenda;
 use crate::book::MessageRecord;
 use crate::config::ForcedError;
 use crate::graph::error::GraphError;
-use crate::graph::request::{self, Outgoing, Request};
+use crate::graph::request::{self, Outgoing, Request, Surroundings};
 use crate::identity::Address;
 use crate::number::NumberProfile;
 use crate::server::{HangUp, ReceivedAt};
@@ -48,7 +48,12 @@ pub(crate) async fn messages(
 async fn respond(world: &Arc<World>, node: &str, body: &[u8], received_us: u64) -> Result<Response, GraphError> {
     let number = world.number(node).ok_or_else(|| GraphError::missing_object("post", node))?;
     let known_media = |id: &str| world.shelf().get(id).is_some();
-    let outgoing = match request::parse(body, &world.config.templates, &known_media)? {
+    let request = {
+        let templates = world.templates();
+        let around = Surroundings { waba_id: &number.waba_id, templates: &templates, known_media: &known_media };
+        request::parse(body, &around)?
+    };
+    let outgoing = match request {
         Request::MarkRead => return Ok(Json(json!({ "success": true })).into_response()),
         Request::Send(outgoing) => outgoing,
     };

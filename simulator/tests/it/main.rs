@@ -13,6 +13,8 @@ mod delivery;
 mod durability;
 mod graph;
 mod history;
+mod operator;
 mod people;
 mod rate;
 mod receiver;
+mod templates;
