@@ -219,6 +219,7 @@ impl Book {
         self.by_number.keys().cloned().collect()
     }
 
+    /// The account of all messages; uploads are the shelf's to add.
     pub(crate) fn ledger(&self) -> Ledger {
         let recipients = self.people.iter().map(|(address, person)| {
             let messages = person.messages.iter().filter_map(|number| self.messages.get(*number));
@@ -230,6 +231,7 @@ impl Book {
             accepted_per_second: self.accepted_per_second.clone(),
             refused: self.refused.clone(),
             arrivals: self.arrivals.clone(),
+            uploads: Vec::new(),
             webhooks: self.webhooks,
         }
     }

@@ -25,6 +25,8 @@ pub(crate) enum Entry<'a> {
     Media(Cow<'a, MediaRecord>),
     /// A file was deleted.
     MediaDeleted(String),
+    /// All files so far have expired before their time.
+    MediaExpired,
     /// These events (message number, event number) need not be repeated after a restart.
     Done(Vec<(usize, usize)>),
 }

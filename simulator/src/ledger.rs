@@ -19,6 +19,9 @@ pub struct Ledger {
     /// When send requests came in, by phone number id.
     #[serde(default)]
     pub arrivals: BTreeMap<String, Arrivals>,
+    /// Uploads in their order, whatever has become of the files. Equal hashes are the same file uploaded again.
+    #[serde(default)]
+    pub uploads: Vec<MediaUpload>,
     /// What happened to webhooks.
     pub webhooks: WebhookCounts,
 }
@@ -58,6 +61,23 @@ pub struct LedgerMessage {
     pub statuses: Vec<StatusSeen>,
     /// HTTP status that each visit of a person to a link ended with.
     pub click_answers: Vec<u16>,
+}
+
+/// A file that was uploaded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MediaUpload {
+    /// Graph node id that the upload was answered with.
+    pub id: String,
+    /// Number it was uploaded for.
+    pub phone_number_id: String,
+    /// As the upload declared it.
+    pub mime_type: String,
+    /// Of the content, in hexadecimal digits.
+    pub sha256: String,
+    /// Length of the content.
+    pub bytes: u64,
+    /// Unix milliseconds.
+    pub uploaded_at_ms: u64,
 }
 
 /// What a plan says about a message.
@@ -115,6 +135,9 @@ pub struct Totals {
     /// Send requests received, refused ones included.
     #[serde(default)]
     pub received: u64,
+    /// Files uploaded.
+    #[serde(default)]
+    pub uploads: u64,
     /// Messages accepted.
     pub accepted: u64,
     /// Of these: delivered.
@@ -143,7 +166,8 @@ impl Ledger {
     #[must_use]
     pub fn totals(&self) -> Totals {
         let received = self.arrivals.values().map(Arrivals::received).sum();
-        let mut totals = Totals { recipients: self.recipients.len() as u64, received, ..Totals::default() };
+        let (recipients, uploads) = (self.recipients.len() as u64, self.uploads.len() as u64);
+        let mut totals = Totals { recipients, received, uploads, ..Totals::default() };
         for LedgerMessage { truth, .. } in self.messages() {
             totals.accepted += 1;
             totals.delivered += u64::from(truth.delivered);

@@ -51,7 +51,7 @@ mod world;
 pub use config::{Behaviour, Config, ConfigError, Delivery, ForcedError, Origin, Shares};
 pub use faults::{AnswerDelay, Faults, InjectedError, Trigger};
 pub use journal::JournalError;
-pub use ledger::{Ledger, LedgerMessage, LedgerRecipient, StatusSeen, Totals, Truth, WebhookCounts};
+pub use ledger::{Ledger, LedgerMessage, LedgerRecipient, MediaUpload, StatusSeen, Totals, Truth, WebhookCounts};
 pub use number::{NumberPolicy, NumberProfile};
 pub use operator::{ControlError, TemplateChange};
 pub use rate::{Arrivals, Counted, Rate, RateQuery, Rates};

@@ -187,6 +187,17 @@ impl World {
         Ok(())
     }
 
+    /// Lets all uploaded files expire; how many these are.
+    pub(crate) fn expire_media(&self) -> usize {
+        let mut shelf = self.shelf();
+        if let Some(journal) = &self.journal
+            && let Err(error) = journal.append(&Entry::MediaExpired)
+        {
+            tracing::error!(%error, "expiry of media not journalled");
+        }
+        shelf.expire_all(self.clock.now_ms())
+    }
+
     /// Reports an account update; its value is passed through.
     pub(crate) fn update_account(&self, waba_id: &str, value: Value) -> Result<(), ControlError> {
         if !self.accounts().iter().any(|account| account == waba_id) {

@@ -128,7 +128,7 @@ impl Running {
     /// What has been accepted and what is true of it.
     #[must_use]
     pub fn ledger(&self) -> Ledger {
-        self.world.book().ledger()
+        self.world.ledger()
     }
 
     /// How fast send requests came in during a range of time, per number and overall.
@@ -174,6 +174,11 @@ impl Running {
     /// If there is no such account, or no `event`.
     pub async fn update_account(&self, waba_id: &str, value: Value) -> Result<(), ControlError> {
         self.world.update_account(waba_id, value)
+    }
+
+    /// Lets all uploaded files expire, as they do by themselves after 30 days; how many these are.
+    pub async fn expire_media(&self) -> usize {
+        self.world.expire_media()
     }
 
     /// Performs the subscription handshake: a GET with `hub.mode`, `hub.verify_token` and a challenge to be echoed.

@@ -22,6 +22,7 @@ use crate::faults::FaultState;
 use crate::graph::media::Shelf;
 use crate::graph::request::Outgoing;
 use crate::journal::{Entry, Journal, JournalError};
+use crate::ledger::Ledger;
 use crate::limits::Exceeded;
 use crate::number::NumberProfile;
 use crate::person::Person;
@@ -164,6 +165,12 @@ impl World {
         self.graph_url.join(path).unwrap_or_else(|_| self.graph_url.clone())
     }
 
+    /// Everything that has been accepted.
+    pub(crate) fn ledger(&self) -> Ledger {
+        let uploads = self.shelf().uploads().to_vec();
+        Ledger { uploads, ..self.book().ledger() }
+    }
+
     /// Events and webhooks that are still to come or to be acknowledged.
     pub(crate) fn outstanding(&self) -> u64 {
         self.outstanding.load(Ordering::SeqCst)
@@ -225,7 +232,10 @@ impl World {
             match entry {
                 Entry::Message(record) => self.book().restore(record.into_owned()),
                 Entry::Template(held) => self.templates().restore(held.into_owned()),
-                Entry::Media(media) => self.shelf().put(media.into_owned()),
+                Entry::Media(media) => {
+                    self.shelf().restore(media.into_owned(), self.config.speed, self.clock.now_ms());
+                }
+                Entry::MediaExpired => drop(self.shelf().expire_all(self.clock.now_ms())),
                 Entry::MediaDeleted(id) => drop(self.shelf().remove(&id)),
                 Entry::Done(keys) => done.extend(keys.into_iter().map(|(message, event)| EventKey { message, event })),
             }

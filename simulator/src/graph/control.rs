@@ -17,14 +17,12 @@ use crate::world::World;
 
 /// `GET /simulator/ledger`
 pub(crate) async fn ledger(State(world): State<Arc<World>>) -> Json<Ledger> {
-    let ledger = world.book().ledger();
-    Json(ledger)
+    Json(world.ledger())
 }
 
 /// `GET /simulator/totals`
 pub(crate) async fn totals(State(world): State<Arc<World>>) -> Json<Totals> {
-    let ledger = world.book().ledger();
-    Json(ledger.totals())
+    Json(world.ledger().totals())
 }
 
 /// `GET /simulator/rate`
@@ -62,6 +60,11 @@ pub(crate) async fn change_number(
 ) -> Result<Json<NumberChange>, ControlError> {
     world.change_number(&number, &change)?;
     Ok(Json(change))
+}
+
+/// `POST /simulator/media/expire`
+pub(crate) async fn expire_media(State(world): State<Arc<World>>) -> Json<Value> {
+    Json(json!({ "expired": world.expire_media() }))
 }
 
 /// `POST /simulator/account/{waba id}`

@@ -19,10 +19,11 @@ const DEFAULT_FIELDS: &str =
 /// App id that the simulator pretends to be called by.
 pub(crate) const APP_ID: &str = "670843887433847";
 
-/// `?fields=`
+/// `?fields=`, and for media `?phone_number_id=`
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Fields {
     fields: Option<String>,
+    phone_number_id: Option<String>,
 }
 
 /// `GET /{node}`: a media file, a template, a phone number or an account.
@@ -31,7 +32,7 @@ pub(crate) async fn read(
     Path((_version, node)): Path<(String, String)>,
     Query(query): Query<Fields>,
 ) -> Result<Json<Value>, GraphError> {
-    if let Some(media) = media::describe(&world, &node) {
+    if let Some(media) = media::describe(&world, &node, query.phone_number_id.as_deref()) {
         return Ok(Json(media));
     }
     if let Some(template) = templates::describe(&world, &node, query.fields.as_deref()) {

@@ -47,6 +47,7 @@ pub(crate) fn router(world: &Arc<World>) -> Router {
         .route("/simulator/templates/{template}", post(control::change_templates))
         .route("/simulator/numbers/{number}", post(control::change_number))
         .route("/simulator/account/{account}", post(control::update_account))
+        .route("/simulator/media/expire", post(control::expire_media))
         .route("/simulator/faults", post(control::set_faults))
         .route("/whatsapp_business/attachments/", get(media::download))
         .merge(graph)

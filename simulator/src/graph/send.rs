@@ -47,10 +47,10 @@ pub(crate) async fn messages(
 
 async fn respond(world: &Arc<World>, node: &str, body: &[u8], received_us: u64) -> Result<Response, GraphError> {
     let number = world.number(node).ok_or_else(|| GraphError::missing_object("post", node))?;
-    let known_media = |id: &str| world.shelf().get(id).is_some();
+    let media = |id: &str| world.shelf().presence(id, world.clock.now_ms());
     let request = {
         let templates = world.templates();
-        let around = Surroundings { waba_id: &number.waba_id, templates: &templates, known_media: &known_media };
+        let around = Surroundings { waba_id: &number.waba_id, templates: &templates, media: &media };
         request::parse(body, &around)?
     };
     let outgoing = match request {

@@ -13,6 +13,7 @@ mod delivery;
 mod durability;
 mod graph;
 mod history;
+mod media;
 mod operator;
 mod people;
 mod rate;
