@@ -14,8 +14,12 @@ use crate::limits::{Exceeded, Limits};
 use crate::number::NumberProfile;
 use crate::person::Person;
 use crate::plan::{self, Circumstances, EventKind, Plan};
+use crate::portfolio::{OVER_LIMIT, Portfolios};
 use crate::rate::{Arrivals, RateQuery, Rates};
 use crate::world::EventKey;
+
+/// How long a business may answer a person ("Customer service windows" of the Cloud API).
+const SERVICE_WINDOW_MS: u64 = 24 * 3_600_000;
 
 /// An accepted message, as it is journalled.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -67,6 +71,9 @@ pub(crate) struct Book {
     arrivals: BTreeMap<String, Arrivals>,
     pub(crate) webhooks: WebhookCounts,
     limits: Limits,
+    portfolios: Portfolios,
+    /// When a person last wrote to a business number, in Unix milliseconds.
+    wrote_ms: HashMap<(String, String), u64>,
 }
 
 impl Book {
@@ -76,12 +83,16 @@ impl Book {
         config: &Config,
         number: &NumberProfile,
         outgoing: Outgoing,
+        portfolio_limit: Option<u32>,
         received_us: u64,
         now_ms: u64,
     ) -> Result<MessageRecord, Exceeded> {
         let per_second = number.messages_per_second.unwrap_or(config.messages_per_second);
         let key = outgoing.address.as_str();
         self.limits.admit(&number.phone_number_id, key, per_second, now_ms)?;
+        let is_first = !self.has_written(&number.phone_number_id, key, now_ms);
+        let limit = portfolio_limit.filter(|_| is_first);
+        let admitted = limit.is_none_or(|limit| self.portfolios.admit(&number.waba_id, key, limit, now_ms));
         let (rank, ordinal) = match self.people.get(key) {
             Some(known) => (known.rank, known.messages.len() as u64),
             None => (self.people.len() as u64, 0),
@@ -96,6 +107,7 @@ impl Book {
             accepted_ms: now_ms,
             links: outgoing.links.len(),
             is_template: outgoing.message_type == "template",
+            doomed: (!admitted).then_some(OVER_LIMIT),
         };
         let plan = plan::plan(config, of);
         // The time is part of the id: a simulator restarted without a journal must not hand out the same ids again.
@@ -115,6 +127,12 @@ impl Book {
             received_us,
             plan,
         })
+    }
+
+    /// Whether a person has written to a number so lately that the business answers rather than begins.
+    fn has_written(&self, phone_number_id: &str, person: &str, now_ms: u64) -> bool {
+        let pair = (phone_number_id.to_owned(), person.to_owned());
+        self.wrote_ms.get(&pair).is_some_and(|wrote| now_ms < wrote + SERVICE_WINDOW_MS)
     }
 
     /// Enters an accepted message.
@@ -138,7 +156,11 @@ impl Book {
     }
 
     /// Enters a message of an earlier run, together with what it means for the limits.
-    pub(crate) fn restore(&mut self, record: MessageRecord) {
+    pub(crate) fn restore(&mut self, record: MessageRecord, waba_id: Option<&str>) {
+        let person = record.address.as_str();
+        if let Some(waba_id) = waba_id.filter(|_| record.plan.truth.failed != Some(OVER_LIMIT)) {
+            self.portfolios.admit(waba_id, person, u32::MAX, record.accepted_ms);
+        }
         self.limits.restore(&record.phone_number_id, record.address.as_str(), record.accepted_ms);
         self.enter(record);
     }
@@ -179,7 +201,13 @@ impl Book {
             EventKind::Delivered => "delivered",
             EventKind::Read => "read",
             EventKind::Failed { .. } => "failed",
-            EventKind::Preview { .. } | EventKind::Click { .. } | EventKind::Reply { .. } => return,
+            EventKind::Reply { .. } => {
+                let record = &message.record;
+                let pair = (record.phone_number_id.clone(), record.address.as_str().to_owned());
+                self.wrote_ms.insert(pair, event.at_ms);
+                return;
+            }
+            EventKind::Preview { .. } | EventKind::Click { .. } => return,
         };
         if message.statuses.iter().all(|(event, _)| *event != key.event) {
             let seen = StatusSeen { status: status.to_owned(), timestamp: event.at_ms / 1_000, acknowledged: false };

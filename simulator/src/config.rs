@@ -38,6 +38,10 @@ pub struct Config {
     /// Messages accepted per second and number before 130429, unless the number has its own figure. Meta counts what
     /// people write as well; that is left out here because [`Config::speed`] makes people write faster than they do.
     pub messages_per_second: u32,
+    /// People to whom all numbers of an account together may write first within 24 hours; `None` is no limit. Messages over it
+    /// are accepted and fail with 131048, which is what senders report (Meta documents nothing). Who has written to the
+    /// number within 24 hours does not count. A tier that is set while the simulator runs replaces the figure.
+    pub portfolio_limit: Option<u32>,
     /// Templates that every account has from the start. Empty means that any template of any shape exists and is a marketing
     /// template, unless [`Config::template_policy`] says otherwise.
     pub templates: Vec<Template>,
@@ -75,6 +79,7 @@ impl Config {
             numbers: NumberPolicy::Any,
             waba_id: "104996122399160".to_owned(),
             messages_per_second: DEFAULT_MESSAGES_PER_SECOND,
+            portfolio_limit: None,
             templates: Vec::new(),
             template_policy: TemplatePolicy::default(),
             template_review: Duration::from_secs(60),

@@ -154,6 +154,12 @@ impl World {
         Some(number)
     }
 
+    /// People to whom an account may write first within 24 hours.
+    fn portfolio_limit(&self, waba_id: &str) -> Option<u32> {
+        let configured = self.config.portfolio_limit?;
+        self.standings().tier(waba_id).map_or(Some(configured), MessagingTier::limit)
+    }
+
     /// The messaging limit of an account.
     pub(crate) fn tier(&self, waba_id: &str) -> MessagingTier {
         self.standings().tier(waba_id).unwrap_or_default()
@@ -189,8 +195,9 @@ impl World {
             if self.stop.is_cancelled() {
                 return Err(Refusal::Stopped);
             }
-            let now_ms = self.clock.now_ms();
-            let draft = book.draft(&self.config, number, outgoing, received_us, now_ms).map_err(Refusal::Limit)?;
+            let (now_ms, limit) = (self.clock.now_ms(), self.portfolio_limit(&number.waba_id));
+            let draft =
+                book.draft(&self.config, number, outgoing, limit, received_us, now_ms).map_err(Refusal::Limit)?;
             if let Some(journal) = &self.journal {
                 journal.append(&Entry::Message(Cow::Borrowed(&draft))).map_err(Refusal::Journal)?;
             }
@@ -230,7 +237,12 @@ impl World {
         let mut done = HashSet::new();
         for entry in entries {
             match entry {
-                Entry::Message(record) => self.book().restore(record.into_owned()),
+                Entry::Message(record) => {
+                    let limited = self.config.portfolio_limit.is_some();
+                    let number = self.number(&record.phone_number_id).filter(|_| limited);
+                    let waba_id = number.as_ref().map(|number| number.waba_id.as_str());
+                    self.book().restore(record.into_owned(), waba_id);
+                }
                 Entry::Template(held) => self.templates().restore(held.into_owned()),
                 Entry::Media(media) => {
                     self.shelf().restore(media.into_owned(), self.config.speed, self.clock.now_ms());

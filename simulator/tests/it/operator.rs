@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::Method;
 use serde_json::{Value, json};
 use simulator::{
-    ControlError, MessagingTier, NumberChange, Quality, Running, Template, TemplateCategory, TemplateChange,
+    Behaviour, ControlError, MessagingTier, NumberChange, Quality, Running, Template, TemplateCategory, TemplateChange,
     TemplateStatus,
 };
 
@@ -94,6 +94,36 @@ async fn a_lower_throughput_is_enforced() {
     assert_eq!(body["error"]["code"], 130_429);
     let none = NumberChange { throughput: Some(0), ..NumberChange::default() };
     assert_eq!(running.change_number(NUMBER, &none).await, Err(ControlError::NoThroughput));
+}
+
+#[tokio::test]
+async fn people_over_the_portfolio_limit_are_accepted_and_fail() {
+    let (receiver, url) = Receiver::start().await;
+    let mut config = config(&url);
+    config.behaviour = Behaviour::Exact { delivered: 9, read: 9, clicked: 0, replied: 1, skip_delivered: 0 };
+    config.portfolio_limit = Some(2);
+    let running = simulator(config).await;
+    let to = |n: u8| {
+        let running = &running;
+        async move {
+            let sent = send(running, &client(), &text(&format!("+44770090000{n}"), "hi")).await;
+            assert_eq!(sent.expect("an answer").0, 200);
+        }
+    };
+    for n in [1, 2, 1, 3] {
+        to(n).await;
+    }
+    settled(&running).await;
+    let failed = || -> Vec<String> {
+        let failed = receiver.statuses().into_iter().filter(|seen| seen.status() == "failed");
+        failed.map(|seen| format!("{} {}", seen.value["recipient_id"], seen.value["errors"][0]["code"])).collect()
+    };
+    assert_eq!(failed(), ["\"447700900003\" 131048"]);
+    let higher = NumberChange { tier: Some(MessagingTier::Tier250), ..NumberChange::default() };
+    running.change_number(NUMBER, &higher).await.expect("it is there");
+    to(4).await;
+    settled(&running).await;
+    assert_eq!(failed().len(), 1);
 }
 
 #[tokio::test]
