@@ -18,6 +18,7 @@ pub mod local_time;
 pub mod meta;
 pub mod phone;
 pub mod queue;
+pub mod region;
 pub mod rollup;
 pub mod safety;
 pub mod secrets;
