@@ -6,6 +6,7 @@ mod activity;
 mod attempts;
 mod campaigns;
 mod expression;
+mod halts;
 mod idempotency;
 pub mod keys;
 mod links;
@@ -24,6 +25,7 @@ use serde::de::DeserializeOwned;
 
 pub use self::attempts::{Claimed, Learned, Told};
 pub use self::campaigns::{Listed, PageState, Transition};
+pub use self::halts::Followed;
 pub use self::idempotency::Idempotency;
 pub use self::touches::Touch;
 

@@ -10,7 +10,7 @@ use crate::{NOW, Tables, WORKSPACE, account_id, at_once};
 
 const FAR: UnixMillis = UnixMillis(i64::MAX);
 
-fn campaign(id: CampaignId, workspace: WorkspaceId) -> Campaign {
+pub(crate) fn campaign(id: CampaignId, workspace: WorkspaceId) -> Campaign {
     Campaign {
         v: 1,
         id,
@@ -48,11 +48,11 @@ fn campaign(id: CampaignId, workspace: WorkspaceId) -> Campaign {
 }
 
 /// A campaign made in this second.
-fn id_at(second: i64) -> CampaignId {
+pub(crate) fn id_at(second: i64) -> CampaignId {
     CampaignId::new(UnixMillis(NOW.0 + second * 1_000))
 }
 
-fn transition(from: Status, to: Status, at: UnixMillis) -> Transition {
+pub(crate) fn transition(from: Status, to: Status, at: UnixMillis) -> Transition {
     let due = (to == Status::Running).then_some(at);
     let paused = to == Status::Paused;
     let reason = paused.then(|| "by hand".to_owned());

@@ -1,6 +1,6 @@
 //! The keys of both tables. Every key of CORE starts with its workspace, so no query can cross one, but for what somebody
-//! outside asks for who cannot know the workspace: a link by its number, an account by Meta's number id, and the list of
-//! campaigns that the watchdog looks after.
+//! outside asks for who cannot know the workspace: a link by its number, an account by Meta's number id or by its WhatsApp
+//! Business Account's, and the list of campaigns that the watchdog looks after.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
@@ -159,6 +159,18 @@ pub fn portfolio(workspace: WorkspaceId, name: &str) -> Key {
 #[must_use]
 pub fn number_route(phone_number_id: &str) -> Key {
     Key::new(format!("ROUTE#PHONE_NUMBER#{phone_number_id}"), "ROUTE")
+}
+
+/// Partition of the accounts whose numbers belong to a WhatsApp Business Account: some webhooks name nothing else.
+#[must_use]
+pub fn waba_route_pk(waba_id: &str) -> String {
+    format!("ROUTE#WABA#{waba_id}")
+}
+
+/// One of them.
+#[must_use]
+pub fn waba_route(waba_id: &str, account: AccountId) -> Key {
+    Key::new(waba_route_pk(waba_id), account.to_string())
 }
 
 /// A tracked link.
