@@ -5,6 +5,7 @@ mod accounts;
 mod activity;
 mod attempts;
 mod campaigns;
+mod contacts;
 mod expression;
 mod idempotency;
 pub mod keys;
@@ -24,6 +25,7 @@ use serde::de::DeserializeOwned;
 
 pub use self::attempts::{Claimed, Learned};
 pub use self::campaigns::{Listed, PageState, Transition};
+pub use self::contacts::Upserted;
 pub use self::idempotency::Idempotency;
 pub use self::throttles::Reservation;
 pub use self::touches::Touch;
