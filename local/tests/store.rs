@@ -9,6 +9,8 @@ mod accounts;
 mod campaigns;
 #[path = "store/claims.rs"]
 mod claims;
+#[path = "store/contacts.rs"]
+mod contacts;
 #[path = "store/counters.rs"]
 mod counters;
 #[path = "store/evidence.rs"]

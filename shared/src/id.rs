@@ -110,6 +110,21 @@ prefixed_id!(
     EventId,
     "evt"
 );
+prefixed_id!(
+    /// A contact: a person, under whatever number or name they are known.
+    ContactId,
+    "ctc"
+);
+prefixed_id!(
+    /// An import of contacts.
+    ImportId,
+    "imp"
+);
+prefixed_id!(
+    /// A file that was uploaded to the bucket.
+    UploadId,
+    "upl"
+);
 
 impl WorkspaceId {
     /// The workspace that every deployment starts with.

@@ -11,6 +11,7 @@ pub mod aws;
 pub mod blob;
 pub mod campaign;
 pub mod config;
+pub mod contact;
 pub mod http;
 pub mod id;
 pub mod link;

@@ -5,6 +5,7 @@ mod accounts;
 mod activity;
 mod attempts;
 mod campaigns;
+mod contacts;
 mod expression;
 mod halts;
 mod idempotency;
@@ -26,6 +27,7 @@ use serde::de::DeserializeOwned;
 pub use self::attempts::{Claimed, Learned, Told};
 pub use self::campaigns::{Listed, PageState, Transition};
 pub use self::halts::Followed;
+pub use self::contacts::Upserted;
 pub use self::idempotency::Idempotency;
 pub use self::touches::Touch;
 

@@ -1,4 +1,5 @@
-//! What a batch changes: evidence for attempts, gathered per attempt, and events of the feed.
+//! What a batch changes: evidence for attempts, gathered per attempt, events of the feed, and people's word for or
+//! against messages.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,6 +10,7 @@ use shared::attempt::{AttemptKey, Evidence};
 use shared::blob::key;
 use shared::id::{AccountId, EventId, WorkspaceId};
 use shared::store::{Learned, StoreError, Told};
+use shared::time::UnixMillis;
 
 use crate::{Ingest, WRITES_AT_ONCE};
 
@@ -23,6 +25,29 @@ pub(crate) type Route = Option<(WorkspaceId, AccountId)>;
 pub(crate) struct Effects {
     attempts: BTreeMap<Subject, Learning>,
     events: BTreeMap<EventId, (Route, Event)>,
+    words: BTreeSet<Word>,
+}
+
+/// A person's word for or against messages. It holds a phone number, so it has no `Debug`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Word {
+    /// Whom it was told.
+    pub(crate) workspace: WorkspaceId,
+    /// The person's number, or `wa_id`.
+    pub(crate) digits: String,
+    /// For or against.
+    pub(crate) wish: Wish,
+    /// How we know.
+    pub(crate) source: &'static str,
+    /// When it was given.
+    pub(crate) at: UnixMillis,
+}
+
+/// What a person wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Wish {
+    Messages,
+    NoMessages,
 }
 
 /// What evidence speaks of: an attempt, and the try of it where it names one.
@@ -45,6 +70,7 @@ struct Learning {
 pub(crate) struct Needs {
     attempts: Vec<Subject>,
     events: Vec<EventId>,
+    words: BTreeSet<Word>,
 }
 
 /// What could not be written.
@@ -52,6 +78,7 @@ pub(crate) struct Needs {
 pub(crate) struct Failed {
     attempts: BTreeSet<Subject>,
     events: BTreeSet<EventId>,
+    words: BTreeSet<Word>,
 }
 
 impl Needs {
@@ -59,6 +86,7 @@ impl Needs {
     pub(crate) fn meets(&self, failed: &Failed) -> bool {
         self.attempts.iter().any(|key| failed.attempts.contains(key))
             || self.events.iter().any(|id| failed.events.contains(id))
+            || !self.words.is_disjoint(&failed.words)
     }
 }
 
@@ -75,6 +103,11 @@ impl Effects {
         self.events.insert(event.id, (route, event));
     }
 
+    /// A person's word for or against messages.
+    pub(crate) fn hear(&mut self, word: Word) {
+        self.words.insert(word);
+    }
+
     /// Takes in the effects of another message.
     pub(crate) fn merge(&mut self, other: Self) {
         for (key, Learning { evidence, wamid }) in other.attempts {
@@ -83,10 +116,15 @@ impl Effects {
             learning.wamid = learning.wamid.take().or(wamid);
         }
         self.events.extend(other.events);
+        self.words.extend(other.words);
     }
 
     pub(crate) fn needs(&self) -> Needs {
-        Needs { attempts: self.attempts.keys().copied().collect(), events: self.events.keys().copied().collect() }
+        Needs {
+            attempts: self.attempts.keys().copied().collect(),
+            events: self.events.keys().copied().collect(),
+            words: self.words.clone(),
+        }
     }
 
     /// Writes all of it, in no order, and tells what failed. Writing it again changes nothing.
@@ -113,7 +151,25 @@ impl Effects {
             }
         }
         drop(recorded);
+        let mut heard = futures::stream::iter(self.words)
+            .map(|word| async move { (hear(ingest, &word).await, word) })
+            .buffer_unordered(WRITES_AT_ONCE);
+        while let Some((result, word)) = heard.next().await {
+            if let Err(error) = result {
+                tracing::error!(source = word.source, %error, "a consent could not be recorded");
+                failed.words.insert(word);
+            }
+        }
+        drop(heard);
         failed
+    }
+}
+
+async fn hear(ingest: &Ingest, word: &Word) -> Result<(), StoreError> {
+    let Word { workspace, digits, wish, source, at } = word;
+    match wish {
+        Wish::Messages => ingest.core.opt_in(*workspace, digits, source, *at).await,
+        Wish::NoMessages => ingest.core.opt_out(*workspace, digits, source, *at).await,
     }
 }
 

@@ -8,8 +8,9 @@ use super::Item;
 use crate::activity;
 use crate::attempt::{AttemptKey, Seq, Shard};
 use crate::campaign::PageNumber;
-use crate::id::{AccountId, CampaignId, EventId, WorkspaceId};
+use crate::id::{AccountId, CampaignId, ContactId, EventId, WorkspaceId};
 use crate::link::code::LinkId;
+use crate::phone::canonical_digits;
 use crate::time::UnixMillis;
 
 /// Partition and sort key of one item.
@@ -137,6 +138,19 @@ pub fn touch(workspace: WorkspaceId, digits: &str, campaign: CampaignId) -> Key 
     Key::new(phone_alias_pk(workspace, digits), format!("{TOUCH_PREFIX}{campaign}"))
 }
 
+/// Which contact a number belongs to, and what its owner agreed to. All forms of a number
+/// ([`wa_id_variants`](crate::phone::wa_id_variants)) have one row.
+#[must_use]
+pub fn phone_alias(workspace: WorkspaceId, digits: &str) -> Key {
+    Key::new(phone_alias_pk(workspace, &canonical_digits(digits)), "ALIAS")
+}
+
+/// A contact.
+#[must_use]
+pub fn contact(workspace: WorkspaceId, contact: ContactId) -> Key {
+    Key::new(format!("WS#{workspace}#CONTACT#{contact}"), "CONTACT")
+}
+
 /// An account.
 #[must_use]
 pub fn account(workspace: WorkspaceId, account: AccountId) -> Key {
@@ -204,6 +218,12 @@ pub fn campaign_list(workspace: WorkspaceId) -> String {
 #[must_use]
 pub fn account_list(workspace: WorkspaceId) -> String {
     format!("WS#{workspace}#ACCOUNTS")
+}
+
+/// A workspace's contacts in the index of lists.
+#[must_use]
+pub fn contact_list(workspace: WorkspaceId) -> String {
+    format!("WS#{workspace}#CONTACTS")
 }
 
 #[cfg(test)]
