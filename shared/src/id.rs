@@ -110,6 +110,16 @@ prefixed_id!(
     EventId,
     "evt"
 );
+prefixed_id!(
+    /// A file that messages carry.
+    MediaId,
+    "med"
+);
+prefixed_id!(
+    /// A file that is on its way into the bucket.
+    UploadId,
+    "upl"
+);
 
 impl WorkspaceId {
     /// The workspace that every deployment starts with.

@@ -14,6 +14,7 @@ pub mod config;
 pub mod http;
 pub mod id;
 pub mod link;
+pub mod media;
 pub mod meta;
 pub mod phone;
 pub mod queue;

@@ -9,6 +9,7 @@ mod expression;
 mod idempotency;
 pub mod keys;
 mod links;
+mod media;
 pub mod rollups;
 pub mod schema;
 mod throttles;
@@ -25,6 +26,7 @@ use serde::de::DeserializeOwned;
 pub use self::attempts::{Claimed, Learned};
 pub use self::campaigns::{Listed, PageState, Transition};
 pub use self::idempotency::Idempotency;
+pub use self::media::{Deletion, MetaClaim, Registered};
 pub use self::throttles::Reservation;
 pub use self::touches::Touch;
 

@@ -84,7 +84,9 @@ fn body(send: &Send, context: &Context, key: &AttemptKey, recipient: &Recipient,
         let link = context.campaign.links.iter().find(|link| link.url == url)?;
         send.links.of_recipient(link.id, *context.kids.get(&link.id)?, recipient.seq)
     };
-    let fields = Fields { variables: &recipient.variables, name: recipient.name.as_deref(), link: &link };
+    let media = |id| context.media.get(&id).cloned();
+    let name = recipient.name.as_deref();
+    let fields = Fields { variables: &recipient.variables, name, link: &link, media: &media };
     let mut body = message.fill(&fields).map_err(|reason| reason.to_string())?;
     let envelope = json!({
         "messaging_product": "whatsapp",
