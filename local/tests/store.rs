@@ -13,6 +13,8 @@ mod claims;
 mod counters;
 #[path = "store/evidence.rs"]
 mod evidence;
+#[path = "store/media.rs"]
+mod media;
 #[path = "store/requests.rs"]
 mod requests;
 #[path = "store/slots.rs"]

@@ -172,6 +172,9 @@ pub struct ExpectedUpload {
     pub bytes: u64,
     /// When it was asked for.
     pub created_at: UnixMillis,
+    /// The file that it has become.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub media: Option<MediaId>,
     /// When the row is deleted, in seconds (DynamoDB's TTL).
     pub expires_at: i64,
 }

@@ -4,6 +4,7 @@
 
 mod breaker;
 mod context;
+mod media;
 mod outcome;
 mod page;
 mod recipient;
@@ -20,6 +21,7 @@ use shared::config::{InvalidSettings, Settings};
 use shared::id::AccountId;
 use shared::link::ShortLinks;
 use shared::link::code::KeyRing;
+use shared::media::MediaLibrary;
 use shared::meta::client::{GraphClient, NoClient};
 use shared::queue::{self, Queue, SendCommand};
 use shared::secrets::Secrets;
@@ -82,6 +84,7 @@ pub struct Send {
     pages: Queue,
     dispatch: Queue,
     graph: GraphClient,
+    media: MediaLibrary,
     links: ShortLinks,
     secrets: Secrets,
     breaker: Breaker,
@@ -94,12 +97,16 @@ impl Send {
     /// # Errors
     /// [`NoClient`].
     pub fn new(config: Config, clients: &Clients, secrets: Secrets) -> Result<Self, NoClient> {
+        let core = Core::new(clients.dynamodb.clone(), config.core_table);
+        let bucket = Bucket::new(clients.s3.clone(), config.bucket);
+        let graph = GraphClient::new(&config.graph_url, &config.graph_version)?;
         Ok(Self {
-            core: Core::new(clients.dynamodb.clone(), config.core_table),
-            bucket: Bucket::new(clients.s3.clone(), config.bucket),
+            media: MediaLibrary::new(core.clone(), bucket.clone(), graph.clone()),
+            core,
+            bucket,
+            graph,
             pages: Queue::new(clients.sqs.clone(), config.send_queue_url),
             dispatch: Queue::new(clients.sqs.clone(), config.dispatch_queue_url),
-            graph: GraphClient::new(&config.graph_url, &config.graph_version)?,
             links: ShortLinks::new(&config.link_base_url, config.link_keys),
             secrets,
             breaker: Breaker::default(),

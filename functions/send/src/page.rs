@@ -11,6 +11,7 @@ use shared::blob::{BlobError, key};
 use shared::campaign::audience::Recipient;
 use shared::campaign::{Campaign, PageNumber, PausedBy, Status};
 use shared::id::{CampaignId, WorkspaceId};
+use shared::media::NotUploaded;
 use shared::queue::{DispatchCommand, QueueUnavailable};
 use shared::secrets::SecretError;
 use shared::store::{Consistency, Reservation, StoreError, Transition};
@@ -19,8 +20,9 @@ use shared::time::UnixMillis;
 use tokio_util::sync::CancellationToken;
 
 use crate::context::Context;
+use crate::media::Prepared;
 use crate::outcome::Stop;
-use crate::{SHORTEST_WAIT, Send, recipient};
+use crate::{SHORTEST_WAIT, Send, media, recipient};
 
 /// How often a page that is being sent looks whether its campaign still runs.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -47,6 +49,8 @@ pub(crate) enum NotSent {
     Secret(#[from] SecretError),
     #[error(transparent)]
     Queue(#[from] QueueUnavailable),
+    #[error(transparent)]
+    Media(#[from] NotUploaded),
     #[error("the account of the campaign does not exist")]
     NoAccount,
 }
@@ -59,6 +63,7 @@ impl NotSent {
             | Self::Blob(BlobError::Unavailable { .. })
             | Self::Secret(SecretError::Unavailable(_))
             | Self::Queue(_) => None,
+            Self::Media(error) => error.needs_somebody(),
             Self::Secret(SecretError::Missing(_)) => {
                 Some("the account has no access token: connect the number again, then resume".to_owned())
             }
@@ -180,6 +185,10 @@ async fn send_to(
     let (workspace, id) = (campaign.workspace, campaign.id);
     let account = send.core.account(workspace, campaign.account).await?.ok_or(NotSent::NoAccount)?;
     let token = send.secrets.token(workspace, account.id).await?;
+    let media = match media::prepare(send, &campaign, &account, &token).await? {
+        Prepared::Ready(ids) => ids,
+        Prepared::Wait(delay, reason) => return Ok(PageOutcome::Later(delay, reason)),
+    };
     let mut kids = HashMap::new();
     for link in &campaign.links {
         if let Some(stored) = send.core.link(link.id).await? {
@@ -199,7 +208,7 @@ async fn send_to(
             return Ok(PageOutcome::Later(delay.max(SHORTEST_WAIT), "the account's rate is used up"));
         }
     };
-    let context = Context { campaign, account, token, page, kids, stopped: CancellationToken::new() };
+    let context = Context { campaign, account, token, page, kids, media, stopped: CancellationToken::new() };
     let mut sends: FuturesUnordered<_> = (0..n)
         .zip(free)
         .map(|(i, (recipient, number, known))| recipient::send(send, &context, recipient, number, known, slots.at(i)))

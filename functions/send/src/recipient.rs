@@ -13,6 +13,7 @@ use shared::time::UnixMillis;
 
 use crate::Send;
 use crate::context::Context;
+use crate::media;
 use crate::outcome::{self, Stop, Tried};
 
 /// The claim and the touch are written this much before the slot, so that the writes do not delay the send. No more than
@@ -67,6 +68,7 @@ pub(crate) async fn send(
         return outcome::give_back(send, &tried).await.map(|()| None);
     }
     let outcome = send.graph.send(&context.account.phone_number_id, &context.token, &message).await;
+    let outcome = media::unless_forgotten(send, context, recipient.variant, outcome).await;
     let stop = send.breaker.observe(context.account.id, &outcome);
     Ok(outcome::record(send, &tried, outcome).await?.or(stop))
 }

@@ -62,7 +62,7 @@ fn is_stream(entry: &[u8], name: &str) -> bool {
 /// MIME type of the office file whose archive ends so; `None` for any other archive.
 pub(super) fn new_office(tail: &[u8]) -> Option<&'static str> {
     let names = archive_names(tail)?;
-    let has = |wanted: &[u8]| names.iter().any(|name| *name == wanted);
+    let has = |wanted: &[u8]| names.contains(&wanted);
     if !has(b"[Content_Types].xml") {
         return None;
     }

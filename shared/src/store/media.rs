@@ -254,6 +254,21 @@ impl Core {
         rows.collect()
     }
 
+    /// Meta's id of a file for a number, if it works for another day.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn lasting_meta_upload(
+        &self,
+        workspace: WorkspaceId,
+        media: MediaId,
+        account: AccountId,
+        now: UnixMillis,
+    ) -> Result<Option<String>, StoreError> {
+        let row: Option<MetaUpload> = self.get("meta upload", keys::meta_upload(workspace, media, account)).await?;
+        Ok(row.filter(|row| works_at(now.plus(RENEWED_BEFORE), row.meta_until)).and_then(|row| row.meta_id))
+    }
+
     /// Asks to upload a file to Meta for a number. Of many who ask at once one wins; the others ask again until it is
     /// known. Whoever wins has until `now` and `lease`; after that somebody else may win.
     ///
@@ -387,6 +402,22 @@ impl Core {
         upload: UploadId,
     ) -> Result<Option<ExpectedUpload>, StoreError> {
         self.get("upload", keys::expected_upload(workspace, upload)).await
+    }
+
+    /// Notes which file an upload has become, for whoever asks again.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn upload_became(
+        &self,
+        workspace: WorkspaceId,
+        upload: UploadId,
+        media: MediaId,
+    ) -> Result<(), StoreError> {
+        let mut update = Update::default();
+        update.set("media", text(&media.to_string()));
+        update.only_if_present("pk");
+        self.update(keys::expected_upload(workspace, upload), update).await.map(|_| ())
     }
 }
 
