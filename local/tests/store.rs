@@ -17,6 +17,8 @@ mod counters;
 mod evidence;
 #[path = "store/halts.rs"]
 mod halts;
+#[path = "store/media.rs"]
+mod media;
 #[path = "store/requests.rs"]
 mod requests;
 #[path = "store/slots.rs"]

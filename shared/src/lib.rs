@@ -16,6 +16,7 @@ pub mod http;
 pub mod id;
 pub mod link;
 pub mod local_time;
+pub mod media;
 pub mod meta;
 pub mod phone;
 pub mod queue;

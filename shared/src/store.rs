@@ -11,6 +11,7 @@ mod halts;
 mod idempotency;
 pub mod keys;
 mod links;
+mod media;
 pub mod rollups;
 pub mod schema;
 mod throttles;
@@ -26,9 +27,10 @@ use serde::de::DeserializeOwned;
 
 pub use self::attempts::{Claimed, Learned, Told};
 pub use self::campaigns::{Listed, PageState, Transition};
-pub use self::halts::Followed;
 pub use self::contacts::Upserted;
+pub use self::halts::Followed;
 pub use self::idempotency::Idempotency;
+pub use self::media::{Deletion, MetaClaim, Registered};
 pub use self::touches::Touch;
 
 /// A stored item as the SDK gives it.

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use shared::account::{Account, AccountStatus, DEFAULT_RATE};
+use shared::account::{Account, DEFAULT_RATE};
 use shared::campaign::{Campaign, PAGE_SIZE, PageNumber, PausedBy, Status};
 use shared::id::{CampaignId, WorkspaceId};
 use shared::queue::{QueueUnavailable, SendCommand};
@@ -101,8 +101,10 @@ async fn wake(
         (Status::Scheduled, _) if campaign.schedule.start_at.is_none_or(|start| start <= now) => {
             (Status::Scheduled, forgotten_after)
         }
-        (Status::Paused, Some(PausedBy::Account)) if account_sends(dispatch, account, now).await? => {
-            (Status::Paused, Duration::ZERO)
+        (Status::Paused, Some(PausedBy::Account)) => {
+            let status = dispatch.core.campaign_follows(campaign.workspace, campaign.id, now).await?;
+            campaign.status = status.unwrap_or(campaign.status);
+            return Ok((campaign.status == Status::Running).then_some(Duration::ZERO));
         }
         (Status::Paused, Some(PausedBy::Template)) if templates_are_approved(dispatch, campaign, account).await? => {
             (Status::Paused, Duration::ZERO)
@@ -115,15 +117,6 @@ async fn wake(
     }
     campaign.status = Status::Running;
     Ok(Some(forgotten_after))
-}
-
-/// Whether the account sends, now that its pause may be over.
-async fn account_sends(dispatch: &Dispatch, account: Option<&Account>, now: UnixMillis) -> Result<bool, StoreError> {
-    let Some(account) = account else { return Ok(false) };
-    if account.status == AccountStatus::Active {
-        return Ok(true);
-    }
-    dispatch.core.resume_if_due(account.workspace, account.id, now).await
 }
 
 /// Whether Meta has approved all templates of the campaign again.

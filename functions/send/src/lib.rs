@@ -4,9 +4,9 @@
 
 mod breaker;
 mod context;
-mod day;
 mod gate;
 mod look;
+mod media;
 mod message;
 mod outcome;
 mod pacer;
@@ -27,6 +27,7 @@ use shared::blob::Bucket;
 use shared::config::{InvalidSettings, Settings};
 use shared::link::ShortLinks;
 use shared::link::code::KeyRing;
+use shared::media::MediaLibrary;
 use shared::meta::client::{GraphClient, NoClient};
 use shared::queue::{self, Queue, SendCommand};
 use shared::secrets::Secrets;
@@ -100,6 +101,7 @@ pub struct Send {
     pages: Queue,
     dispatch: Queue,
     graph: GraphClient,
+    media: MediaLibrary,
     links: ShortLinks,
     secrets: Secrets,
     breaker: Breaker,
@@ -115,12 +117,15 @@ impl Send {
     /// [`NoClient`].
     pub fn new(config: Config, clients: &Clients, secrets: Secrets) -> Result<Self, NoClient> {
         let graph = GraphClient::with_call_timeout(&config.graph_url, &config.graph_version, config.call_timeout)?;
+        let core = Core::new(clients.dynamodb.clone(), config.core_table);
+        let bucket = Bucket::new(clients.s3.clone(), config.bucket);
         Ok(Self {
-            core: Core::new(clients.dynamodb.clone(), config.core_table),
-            bucket: Bucket::new(clients.s3.clone(), config.bucket),
+            media: MediaLibrary::new(core.clone(), bucket.clone(), graph.clone()),
+            core,
+            bucket,
+            graph,
             pages: Queue::new(clients.sqs.clone(), config.send_queue_url),
             dispatch: Queue::new(clients.sqs.clone(), config.dispatch_queue_url),
-            graph,
             links: ShortLinks::new(&config.link_base_url, config.link_keys),
             secrets,
             breaker: Breaker::default(),

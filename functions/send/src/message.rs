@@ -16,7 +16,9 @@ pub(crate) fn content(send: &Send, context: &Context, recipient: &Recipient) -> 
         let link = context.campaign.links.iter().find(|link| link.url == url)?;
         send.links.of_recipient(link.id, *context.kids.get(&link.id)?, recipient.seq)
     };
-    let fields = Fields { variables: &recipient.variables, name: recipient.name.as_deref(), link: &link };
+    let media = |id| context.media.get(&id).cloned();
+    let name = recipient.name.as_deref();
+    let fields = Fields { variables: &recipient.variables, name, link: &link, media: &media };
     message.fill(&fields).map_err(|reason| reason.to_string())
 }
 

@@ -46,7 +46,7 @@ pub(crate) async fn record(
         }
         SendOutcome::Refused(error) => refused(send, context, tried, &error, now).await,
         SendOutcome::NotSent => {
-            release(send, tried, tried.refusals, back_off(tried.number), 0, now).await?;
+            try_later(send, tried).await?;
             Ok(None)
         }
         SendOutcome::Lost => {
@@ -59,6 +59,11 @@ pub(crate) async fn record(
 /// Gives the claim back without a call.
 pub(crate) async fn give_back(send: &Send, tried: &Tried<'_>) -> Result<(), StoreError> {
     release(send, tried, tried.refusals, Duration::ZERO, 0, UnixMillis::now()).await
+}
+
+/// Gives the claim back; the next try comes after a while.
+pub(crate) async fn try_later(send: &Send, tried: &Tried<'_>) -> Result<(), StoreError> {
+    release(send, tried, tried.refusals, back_off(tried.number), 0, UnixMillis::now()).await
 }
 
 async fn refused(

@@ -12,6 +12,7 @@ use shared::blob::BlobError;
 use shared::campaign::audience::Recipient;
 use shared::campaign::{Campaign, PageNumber, PausedBy, Status};
 use shared::id::{CampaignId, WorkspaceId};
+use shared::media::NotUploaded;
 use shared::queue::{DispatchCommand, QueueUnavailable, SendCommand};
 use shared::secrets::SecretError;
 use shared::store::{Consistency, StoreError, Transition};
@@ -20,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::context::Context;
 use crate::look::{self, Sorted};
+use crate::media::{self, Prepared};
 use crate::recipient::Ready;
 use crate::stop::{self, Stop};
 use crate::turn::Turn;
@@ -50,6 +52,8 @@ pub(crate) enum NotSent {
     Secret(#[from] SecretError),
     #[error(transparent)]
     Queue(#[from] QueueUnavailable),
+    #[error(transparent)]
+    Media(#[from] NotUploaded),
     #[error("the account of the campaign does not exist")]
     NoAccount,
 }
@@ -62,6 +66,7 @@ impl NotSent {
             | Self::Blob(BlobError::Unavailable { .. })
             | Self::Secret(SecretError::Unavailable(_))
             | Self::Queue(_) => None,
+            Self::Media(error) => error.needs_somebody(),
             Self::Secret(SecretError::Missing(_)) => {
                 Some("the account has no access token: connect the number again, then resume".to_owned())
             }
@@ -81,7 +86,7 @@ pub(crate) async fn send(
     match work_on(send, workspace, campaign, page).await {
         Err(error) => match error.needs_somebody() {
             Some(reason) => {
-                pause(send, workspace, campaign, PausedBy::Errors, reason).await?;
+                pause(send, workspace, campaign, reason).await?;
                 Ok(PageOutcome::Finished)
             }
             None => Err(error),
@@ -111,8 +116,7 @@ async fn work_on(
         });
     }
     if account.status == AccountStatus::Paused {
-        let reason = account.status_reason.clone().unwrap_or_default();
-        pause(send, workspace, campaign.id, PausedBy::Account, format!("the account is paused: {reason}")).await?;
+        send.core.campaign_follows(workspace, campaign.id, now).await?;
         return Ok(PageOutcome::Finished);
     }
     if sorted.free.is_empty() && sorted.overdue.is_empty() {
@@ -143,13 +147,19 @@ async fn send_to(
         let again = sorted.overdue.into_iter().filter(|(recipient, ..)| unheard_of.contains(&recipient.seq));
         free.extend(again.map(|(recipient, tried, attempt)| (recipient, tried, Some(attempt))));
     }
+    let media = match media::prepare(send, &campaign, &account, &token).await? {
+        Prepared::Ready(ids) => ids,
+        Prepared::Wait(delay, reason) => {
+            return Ok(PageOutcome::Later(UnixMillis::now().plus(delay), reason.to_owned()));
+        }
+    };
     let mut kids = HashMap::new();
     for link in &campaign.links {
         if let Some(stored) = send.core.link(link.id).await? {
             kids.insert(link.id, stored.kid);
         }
     }
-    let context = Context { campaign, account, token, page, kids, stopped: CancellationToken::new() };
+    let context = Context { campaign, account, token, page, kids, media, stopped: CancellationToken::new() };
     let stop = tokio::select! {
         worked = in_turn(send, &context, free) => match worked? {
             Worked::Sent(stop) => stop,
@@ -319,22 +329,15 @@ pub(crate) async fn resolve(
     Ok(())
 }
 
-async fn pause(
-    send: &Send,
-    workspace: WorkspaceId,
-    campaign: CampaignId,
-    by: PausedBy,
-    reason: String,
-) -> Result<(), StoreError> {
-    tracing::warn!(%campaign, ?by, "a campaign was paused");
-    let now = UnixMillis::now();
+async fn pause(send: &Send, workspace: WorkspaceId, campaign: CampaignId, reason: String) -> Result<(), StoreError> {
+    tracing::warn!(%campaign, "a campaign was paused");
     let pause = Transition {
         from: Status::Running,
         to: Status::Paused,
         reason: Some(reason),
-        paused_by: Some(by),
-        at: now,
-        due: (by == PausedBy::Account).then_some(now),
+        paused_by: Some(PausedBy::Errors),
+        at: UnixMillis::now(),
+        due: None,
     };
     send.core.transition(workspace, campaign, &pause).await.map(|_| ())
 }

@@ -13,7 +13,7 @@ use shared::time::UnixMillis;
 use crate::context::Context;
 use crate::outcome::{self, Tried};
 use crate::stop::Stop;
-use crate::{Send, message};
+use crate::{Send, media, message};
 
 /// The claim and the touch are written this much before the slot, so that the writes do not delay the send. No more than
 /// they take: whoever is claimed and not yet called when a process dies becomes unknown.
@@ -79,6 +79,9 @@ pub(crate) async fn send(
         return outcome::give_back(send, &tried).await.map(|()| None);
     }
     let outcome = send.graph.send(&context.account.phone_number_id, &context.token, &body).await;
+    if media::is_forgotten(send, context, recipient.variant, &outcome).await {
+        return outcome::try_later(send, &tried).await.map(|()| None);
+    }
     let stop = send.breaker.observe(&context.account, &outcome);
     Ok(outcome::record(send, context, &tried, outcome).await?.or(stop))
 }

@@ -1,9 +1,8 @@
 //! When a campaign's messages may leave by the recipient's own clock.
 
 use shared::campaign::Campaign;
-use shared::local_time::{LocalTime, QuietHours};
+use shared::local_time::{LocalTime, QuietHours, at_local_time, quiet_until, zones_of};
 use shared::phone::PhoneNumber;
-use shared::shims::{at_local_time, quiet_until, zones_of};
 use shared::time::UnixMillis;
 
 /// The hours that a campaign and its account keep.
@@ -34,7 +33,7 @@ impl Hours {
         if let Some(at) = local {
             return Some((at, "the campaign's local time has not come where the recipients live"));
         }
-        let quiet = self.quiet.as_ref().and_then(|quiet| quiet_until(quiet, zones, now));
+        let quiet = self.quiet.and_then(|quiet| quiet_until(quiet, zones, now));
         quiet.map(|until| (until, "it is quiet hours where the recipients live"))
     }
 }

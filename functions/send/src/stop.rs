@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use shared::account::Account;
+use shared::account::{Account, AccountPausedBy};
 use shared::campaign::{Campaign, PausedBy, Status};
 use shared::meta::error::{ErrorClass, MetaError};
 use shared::store::{StoreError, Transition};
@@ -66,7 +66,8 @@ pub(crate) async fn act(send: &Send, campaign: &Campaign, account: &Account, sto
         What::Account | What::AccountForNow => {
             let own = account.limits.cooldown_after_error_s.map(|seconds| Duration::from_secs(u64::from(seconds)));
             let until = (what == What::AccountForNow).then(|| now.plus(own.unwrap_or(COOLDOWN)));
-            return send.core.halt_account(campaign.workspace, account.id, &reason, until, now).await;
+            let by = AccountPausedBy::Errors;
+            return send.core.halt_account(campaign.workspace, account.id, &reason, until, by, now).await.map(|_| ());
         }
         What::Template => PausedBy::Template,
         What::Campaign => PausedBy::Errors,

@@ -3,11 +3,11 @@
 use shared::account::Account;
 use shared::campaign::Campaign;
 use shared::store::StoreError;
-use shared::throttle::{Answer, Ask, LONGEST_WAIT, Slots, UnixMicros, Wait, Why, window};
+use shared::throttle::{Answer, Ask, LONGEST_WAIT, Slots, UnixMicros, Wait, Why};
 use shared::time::UnixMillis;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Send, day};
+use crate::Send;
 
 /// What a page gets.
 #[derive(Debug, PartialEq, Eq)]
@@ -20,9 +20,8 @@ pub(crate) enum Turn {
     Stopped,
 }
 
-/// Waits for a page's turn, as long as that is soon.
-///
-/// `people` of its `messages` go to people whom nobody of the portfolio has written to in the last 24 hours.
+/// Waits for a page's turn, as long as that is soon. Every message counts as one to a person whom nobody of the portfolio
+/// has written to in the last 24 hours: that is never too few.
 pub(crate) async fn of_page(
     send: &Send,
     campaign: &Campaign,
@@ -33,12 +32,7 @@ pub(crate) async fn of_page(
     let since = UnixMillis::now();
     let slots = loop {
         let now = UnixMicros::now();
-        let limits = window::Limits {
-            per_minute: account.limits.per_minute,
-            per_hour: account.limits.per_hour,
-            per_day: account.limits.per_day,
-            day: day::of(&account.timezone, now.floor_millis()),
-        };
+        let limits = account.window_limits(now.floor_millis());
         let ask = Ask {
             campaign: campaign.id,
             messages,

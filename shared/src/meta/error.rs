@@ -114,6 +114,12 @@ const CLASSES: &[(i64, ErrorClass)] = {
 };
 
 impl ErrorClass {
+    /// Whether the same request may work later without anybody doing anything.
+    #[must_use]
+    pub const fn may_pass(self) -> bool {
+        matches!(self, Self::Retry | Self::RetryAfterWindow)
+    }
+
     /// The class of a code. A code that is not in the table is retried when Meta calls it transient or blames itself
     /// (HTTP 5xx), and is otherwise the request's fault.
     #[must_use]
