@@ -1,5 +1,5 @@
-//! What Meta charges for messages: a dated rate card as data, and an estimate before a campaign is sent. What was in fact
-//! charged comes with the statuses of the messages; nothing here is a bill.
+//! What Meta charges for messages: a dated rate card as data, and an estimate before a campaign is sent. What was in
+//! fact charged comes with the statuses of the messages; nothing here is a bill.
 
 mod card;
 mod estimate;
@@ -14,14 +14,14 @@ pub use self::estimate::{Estimate, charged_as, estimate};
 /// The currency of all amounts here.
 pub const CURRENCY: &str = "USD";
 
-/// An amount of money in millionths of [`CURRENCY`]: sums are exact. Shown and serialised as a decimal (`"0.0618"`), for a
-/// JSON number would be read as a binary fraction.
+/// An amount of money in millionths of [`CURRENCY`]: sums are exact. Shown and serialised as a decimal (`"0.0618"`),
+/// for a JSON number would be read as a binary fraction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Micros(pub u64);
 
 impl Micros {
-    /// The number of micro-units that a decimal such as `0.0618` stands for; `None` when it is not one, or has more than
-    /// six decimal places.
+    /// The number of micro-units that a decimal such as `0.0618` stands for; `None` when it is not one, or has more
+    /// than six decimal places.
     #[must_use]
     pub fn from_decimal(text: &str) -> Option<Self> {
         let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));

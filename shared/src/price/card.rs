@@ -82,15 +82,15 @@ static BY_REGION: LazyLock<HashMap<&'static str, Dated<Market>>> = LazyLock::new
     markets
 });
 
-/// The market of a region (ISO 3166 alpha-2; see [`crate::region::region_of`]) at that time: countries leave a group for a
-/// market of their own now and then.
+/// The market of a region (ISO 3166 alpha-2; see [`crate::region::region_of`]) at that time: countries leave a group
+/// for a market of their own now and then.
 #[must_use]
 pub fn market_of(region: &str, at: UnixMillis) -> Market {
     BY_REGION.get(region).and_then(|dated| holding(dated, at)).copied().unwrap_or(Market::OTHER)
 }
 
-/// What Meta charges in the market for a message of the category at that time; `None` where no rate is known, which is not
-/// the same as free. A day begins in UTC here; with Meta it begins in the business account's time zone.
+/// What Meta charges in the market for a message of the category at that time; `None` where no rate is known, which is
+/// not the same as free. A day begins in UTC here; with Meta it begins in the business account's time zone.
 #[must_use]
 pub fn rate(market: Market, category: Category, at: UnixMillis) -> Option<Rate> {
     holding(RATES.get(&(market, discriminant(&category)))?, at).copied()

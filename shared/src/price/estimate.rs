@@ -1,4 +1,5 @@
-//! What a campaign will cost, between what it costs when all that may be free is free, and what it costs when nothing is.
+//! What a campaign will cost, between what it costs when all that may be free is free, and what it costs when nothing
+//! is.
 
 use std::collections::HashMap;
 use std::mem::discriminant;
@@ -9,10 +10,12 @@ use super::{CURRENCY, Micros, market_of, rate};
 use crate::campaign::{Category, Message};
 use crate::time::UnixMillis;
 
-/// Service messages of a business number that are free in each month since service messages are charged (Meta, pricing).
+/// Service messages of a business number that are free in each month since service messages are charged (Meta,
+/// pricing).
 const FREE_SERVICE_MESSAGES: u64 = 1_000;
 
-/// Since 2026-10-01, service messages are charged, and utility templates in an open service window (Meta, pricing updates).
+/// Since 2026-10-01, service messages are charged, and utility templates in an open service window (Meta, pricing
+/// updates).
 const SERVICE_CHARGED_FROM: UnixMillis = UnixMillis(1_790_812_800_000);
 
 /// What messages will cost if all of them are delivered: one that is not is free (Meta, pricing).
@@ -34,12 +37,13 @@ pub const fn charged_as(message: &Message, category: Category) -> Category {
     if matches!(message, Message::Template { .. }) { category } else { Category::Service }
 }
 
-/// The cost of one message to each recipient, given by region (ISO 3166 alpha-2, `None` where the number tells none) and
-/// the category it is charged in (see [`charged_as`]). Whether a recipient's service window is open is not known yet.
+/// The cost of one message to each recipient, given by region (ISO 3166 alpha-2, `None` where the number tells none)
+/// and the category it is charged in (see [`charged_as`]). Whether a recipient's service window is open is not known
+/// yet.
 ///
 /// Counted as free in `low`: until 30 September 2026, utility templates, which were free in an open window; since then,
-/// the 1,000 dearest service messages, the month's free ones if none is used yet. Until then service messages are free in
-/// both. Not counted as free: messages to people who came from an ad in the last 72 hours. Volume tiers, which are
+/// the 1,000 dearest service messages, the month's free ones if none is used yet. Until then service messages are free
+/// in both. Not counted as free: messages to people who came from an ad in the last 72 hours. Volume tiers, which are
 /// cheaper, and authentication-international rates, which are dearer, are left out of both.
 #[must_use]
 pub fn estimate<'r>(messages: impl IntoIterator<Item = (Option<&'r str>, Category)>, at: UnixMillis) -> Estimate {
