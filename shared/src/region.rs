@@ -1,5 +1,5 @@
-//! The region that a phone number belongs to, as an ISO 3166 alpha-2 code: told from the numbering plans, cheaply enough
-//! to be asked for each of a million recipients. Where a person is now, nobody can tell from a number.
+//! The region that a phone number belongs to, as an ISO 3166 alpha-2 code: told from the numbering plans, cheaply
+//! enough to be asked for each of a million recipients. Where a person is now, nobody can tell from a number.
 
 use std::sync::LazyLock;
 
@@ -33,10 +33,10 @@ static SHARING: LazyLock<Box<[Sharing]>> = LazyLock::new(|| {
     sharing.into_boxed_slice()
 });
 
-/// The region of the number. Regions that share a country calling code are told apart as far as the numbering plan does:
-/// +1 into the United States, Canada and each Caribbean state, +7 into Russia and Kazakhstan, +44 into the United Kingdom
-/// and the islands. A number that its plan does not know (it may have changed since the number was stored) counts as the
-/// plan's main region. `None` for codes without a place, such as +800.
+/// The region of the number. Regions that share a country calling code are told apart as far as the numbering plan
+/// does: +1 into the United States, Canada and each Caribbean state, +7 into Russia and Kazakhstan, +44 into the United
+/// Kingdom and the islands. A number that its plan does not know (it may have changed since the number was stored)
+/// counts as the plan's main region. `None` for codes without a place, such as +800.
 #[must_use]
 pub fn region_of(phone: &PhoneNumber) -> Option<&'static str> {
     match calling_code(phone.digits())? {

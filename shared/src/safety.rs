@@ -1,6 +1,6 @@
-//! The rules that keep an account from writing to people who do not want it, or from sending what gets a number blocked:
-//! the rules as data, and the decision on one message to one person. When a message may leave is not decided here (see
-//! [`crate::local_time`]), nor how fast (see [`crate::throttle`]).
+//! The rules that keep an account from writing to people who do not want it, or from sending what gets a number
+//! blocked: the rules as data, and the decision on one message to one person. When a message may leave is not decided
+//! here (see [`crate::local_time`]), nor how fast (see [`crate::throttle`]).
 
 mod decision;
 mod outgoing;

@@ -1,5 +1,5 @@
-//! From wall clocks to moments: arithmetic in milliseconds over the offsets and jumps of a zone, so that daylight saving
-//! time needs no special case beyond what happens at a jump.
+//! From wall clocks to moments: arithmetic in milliseconds over the offsets and jumps of a zone, so that daylight
+//! saving time needs no special case beyond what happens at a jump.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -17,11 +17,11 @@ const HORIZON_MS: i64 = 2 * DAY_MS;
 ///
 /// It may leave when no zone's wall clock shows a quiet time, for a number does not tell in which of its region's zones
 /// its owner lives. Where quiet hours are so long, or zones so far apart, that there is no such moment within two days,
-/// the first zone alone counts: the region's largest. Without a zone it is UTC's clock that counts; a caller that knows a
-/// better one, such as the account's, passes it.
+/// the first zone alone counts: the region's largest. Without a zone it is UTC's clock that counts; a caller that knows
+/// a better one, such as the account's, passes it.
 ///
-/// A clock is taken as it hangs on the wall: a quiet time that is skipped when clocks go forward is not observed, and one
-/// that comes twice when they go back is observed twice.
+/// A clock is taken as it hangs on the wall: a quiet time that is skipped when clocks go forward is not observed, and
+/// one that comes twice when they go back is observed twice.
 #[must_use]
 pub fn quiet_until(quiet: QuietHours, zones: &[TimeZone], now: UnixMillis) -> Option<UnixMillis> {
     let principal = [principal(zones)];
@@ -30,8 +30,8 @@ pub fn quiet_until(quiet: QuietHours, zones: &[TimeZone], now: UnixMillis) -> Op
     (leaves > now).then_some(leaves)
 }
 
-/// The first moment at or after `not_before` at which the wall clock of the first zone, the region's largest, shows this
-/// time; without a zone it is UTC's clock.
+/// The first moment at or after `not_before` at which the wall clock of the first zone, the region's largest, shows
+/// this time; without a zone it is UTC's clock.
 ///
 /// When clocks go forward over that time, the moment at which they do counts for it. When they go back and it comes
 /// twice, the first of the two is taken, unless that lies before `not_before`.

@@ -38,8 +38,8 @@ pub struct Earlier {
     pub content: u64,
 }
 
-/// Why a message is not sent to a person; its text is for people, with what was found. No refusal is cured by trying the
-/// same again at once.
+/// Why a message is not sent to a person; its text is for people, with what was found. No refusal is cured by trying
+/// the same again at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(tag = "code", rename_all = "snake_case")]
 pub enum Refusal {

@@ -48,9 +48,9 @@ impl<'a> Outgoing<'a> {
     }
 }
 
-/// All text of Meta's send body that a person can read, in the order in which it is shown, a line for each part, and the
-/// number of links in it, those behind buttons included. Of a template that is what was filled in: its approved words are
-/// not part of the body. File names and the payloads of buttons are left out.
+/// All text of Meta's send body that a person can read, in the order in which it is shown, a line for each part, and
+/// the number of links in it, those behind buttons included. Of a template that is what was filled in: its approved
+/// words are not part of the body. File names and the payloads of buttons are left out.
 #[must_use]
 pub fn readable(body: &Value) -> (String, usize) {
     let mut reading = Reading::default();
@@ -97,8 +97,8 @@ fn first<T>(list: &Value, find: &dyn Fn(&Value) -> Option<T>) -> Option<T> {
 }
 
 /// What the message says, as a number that is equal for two messages to one person that differ in nothing but their
-/// links: every recipient's short links are their own. A template counts with its name, language and what was filled in,
-/// a medium with its id or address.
+/// links: every recipient's short links are their own. A template counts with its name, language and what was filled
+/// in, a medium with its id or address.
 #[must_use]
 pub fn content_of(body: &Value, readable: &str) -> u64 {
     let mut said = String::new();
@@ -118,8 +118,8 @@ pub fn content_of(body: &Value, readable: &str) -> u64 {
     fingerprint(&said)
 }
 
-/// The first eight bytes of the text's SHA-256, big-endian: fingerprints are stored, so this never changes. Take the links
-/// out first (see [`without_links`]).
+/// The first eight bytes of the text's SHA-256, big-endian: fingerprints are stored, so this never changes. Take the
+/// links out first (see [`without_links`]).
 #[must_use]
 pub fn fingerprint(text_without_links: &str) -> u64 {
     let digest = Sha256::digest(text_without_links.as_bytes());

@@ -1,5 +1,5 @@
-//! What makes a message look like spam. The thresholds are ours: Meta publishes none, and only says that people who block
-//! or report a business lower its quality.
+//! What makes a message look like spam. The thresholds are ours: Meta publishes none, and only says that people who
+//! block or report a business lower its quality.
 
 use std::fmt;
 

@@ -1,5 +1,5 @@
-//! Daylight saving time as it was or will be: Berlin 29 March and 25 October 2026, New York 8 March and 1 November 2026,
-//! Lord Howe (half an hour) 4 April and 3 October 2026 UTC.
+//! Daylight saving time as it was or will be: Berlin 29 March and 25 October 2026, New York 8 March and 1 November
+//! 2026, Lord Howe (half an hour) 4 April and 3 October 2026 UTC.
 
 use std::time::Duration;
 
