@@ -9,12 +9,16 @@ mod accounts;
 mod campaigns;
 #[path = "store/claims.rs"]
 mod claims;
+#[path = "store/contacts.rs"]
+mod contacts;
 #[path = "store/counters.rs"]
 mod counters;
 #[path = "store/evidence.rs"]
 mod evidence;
 #[path = "store/halts.rs"]
 mod halts;
+#[path = "store/media.rs"]
+mod media;
 #[path = "store/requests.rs"]
 mod requests;
 #[path = "store/slots.rs"]

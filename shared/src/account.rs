@@ -183,6 +183,13 @@ impl Account {
         }
     }
 
+    /// How many different people may be written to in 24 hours: the lower of Meta's limit of the portfolio and the
+    /// account's own; `None`: no limit is known.
+    #[must_use]
+    pub fn people_per_day(&self) -> Option<u32> {
+        self.messaging_limit.into_iter().chain(self.limits.unique_recipients_per_24h).min()
+    }
+
     /// The name under which the messaging limit is shared: the portfolio's if it was told, else the WABA's id.
     #[must_use]
     pub fn portfolio_name(&self) -> &str {

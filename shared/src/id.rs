@@ -110,6 +110,26 @@ prefixed_id!(
     EventId,
     "evt"
 );
+prefixed_id!(
+    /// A contact: a person, under whatever number or name they are known.
+    ContactId,
+    "ctc"
+);
+prefixed_id!(
+    /// An import of contacts.
+    ImportId,
+    "imp"
+);
+prefixed_id!(
+    /// A file that messages carry.
+    MediaId,
+    "med"
+);
+prefixed_id!(
+    /// A file that is on its way into the bucket.
+    UploadId,
+    "upl"
+);
 
 impl WorkspaceId {
     /// The workspace that every deployment starts with.

@@ -1,10 +1,16 @@
 //! Wall-clock time where a recipient lives: quiet hours, and the moment at which a wall time comes. The place is told
-//! from the phone number's region alone; nothing here knows a clock or a person's address.
+//! from the phone number's region alone (see [`zones`]); nothing here knows a clock or a person's address.
+
+mod wall;
+pub mod zones;
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+pub use self::wall::{at_local_time, quiet_until};
+pub use self::zones::zones_of;
 
 /// Minutes of a day.
 const MINUTES_PER_DAY: u16 = 24 * 60;

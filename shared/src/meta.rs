@@ -2,6 +2,8 @@
 
 pub mod client;
 pub mod error;
+pub mod history;
+pub mod ladder;
 pub mod number;
 pub mod signature;
 pub mod webhook;

@@ -1,12 +1,19 @@
-//! The rules that keep an account from writing to people who do not want it, or from sending what gets a number blocked:
-//! the rules as data, and the decision on one message to one person. When a message may leave is not decided here (see
-//! [`crate::local_time`]), nor how fast (see [`crate::throttle`]).
+//! The rules that keep an account from writing to people who do not want it, or from sending what gets a number
+//! blocked: the rules as data, and the decision on one message to one person. When a message may leave is not decided
+//! here (see [`crate::local_time`]), nor how fast (see [`crate::throttle`]).
+
+mod decision;
+mod outgoing;
+mod spam;
 
 use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::decision::{Earlier, Person, Refusal, decide};
+pub use self::outgoing::{Outgoing, Wording, content_of, fingerprint, media_of, readable, without_links};
+pub use self::spam::{MAX_LINKS, Shouting, shouting};
 use crate::campaign::message::MAX_TEXT_CHARS;
 use crate::local_time::QuietHours;
 
@@ -69,7 +76,7 @@ pub struct FrequencyCap {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Safety {
-    /// Most characters of a message's readable text, 1 to 4,096 (Meta, text messages).
+    /// Most characters of a message's readable text, all its parts together; 1 to 4,096 (Meta, text messages).
     pub max_message_length: u32,
     /// Media that may be sent; all by default.
     pub allowed_media_types: BTreeSet<MediaKind>,
@@ -149,9 +156,11 @@ mod tests {
 
     #[test]
     fn the_stored_shape_is_pinned() {
-        let mut safety = Safety::default();
-        safety.quiet_hours = serde_json::from_str(r#"{"from":"21:00","to":"08:00"}"#).unwrap();
-        safety.frequency_cap = Some(FrequencyCap { messages: 3, days: 7 });
+        let safety = Safety {
+            quiet_hours: serde_json::from_str(r#"{"from":"21:00","to":"08:00"}"#).unwrap(),
+            frequency_cap: Some(FrequencyCap { messages: 3, days: 7 }),
+            ..Safety::default()
+        };
         assert_eq!(
             serde_json::to_value(&safety).unwrap(),
             serde_json::json!({

@@ -10,6 +10,8 @@ pub mod share;
 mod slots;
 pub mod window;
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use self::share::Want;
@@ -29,11 +31,21 @@ const PLACE_KEPT_MICROS: i64 = 20_000_000;
 /// queue.
 const IDLE_AFTER_MICROS: i64 = 2_000_000;
 
-/// The most time one reservation covers, so that a pause or a new campaign is felt soon.
+/// The most time one reservation covers, so that a pause or a new campaign is felt soon; less than [`FEWEST`] messages
+/// are not reserved, if there are as many.
 const LONGEST_MICROS: i64 = 20_000_000;
 
 /// The fewest messages of a page that are reserved at once, however slow: the limiter's writes stay below 0.02 a message.
 const FEWEST: u32 = 50;
+
+/// How long after a reservation its last slot can lie: [`FEWEST`] messages at one a second, begun [`LEAD_MICROS`] later.
+pub const LONGEST_RESERVATION: Duration = Duration::from_secs(52);
+
+/// How long a sender waits for its slots by itself; a page whose turn comes later goes back to the queue with the reason.
+///
+/// A little more than the work that `dispatch` keeps out (10 s), so that a campaign that has its account to itself never
+/// waits in the queue.
+pub const LONGEST_WAIT: Duration = Duration::from_secs(12);
 
 /// Messages that were on their way when Meta said "too fast" are told the same; for this long that is no news.
 const SAME_NEWS_MICROS: i64 = 4_000_000;

@@ -19,6 +19,7 @@ use shared::time::UnixMillis;
 
 use crate::Api;
 use crate::audience::AudienceField;
+use crate::media;
 use crate::view::CampaignView;
 
 /// Skipped lines listed in the answer; all of them can be read from the campaign's recipients.
@@ -96,6 +97,7 @@ pub(crate) async fn campaign(
         .account(workspace, new.account_id)
         .await?
         .ok_or_else(|| Problem::invalid("/account_id", "there is no such account"))?;
+    let media = media::of_variants(api, workspace, &new.variants).await?;
     let audience = plan(id, &new.variants, lines);
     if audience.recipients.is_empty() {
         return Err(nobody(&audience));
@@ -105,6 +107,7 @@ pub(crate) async fn campaign(
     let shards = shards_for(planned);
     let links = if new.track_links { make_links(api, &account, id, &urls, planned, shards).await? } else { Vec::new() };
     write_audience(api, workspace, id, &audience).await?;
+    media::note_use(api, workspace, id, &media).await?;
 
     let campaign = Campaign {
         v: 1,
@@ -115,11 +118,12 @@ pub(crate) async fn campaign(
         tag: new.tag,
         category: new.category,
         variants: new.variants,
-        schedule: Schedule { start_at: new.schedule.and_then(|schedule| schedule.start_at) },
+        schedule: Schedule { start_at: new.schedule.and_then(|schedule| schedule.start_at), ..Schedule::default() },
         messages_per_second: new.messages_per_second,
         on_unknown: new.on_unknown,
         holdout_percent: 0,
         error_threshold: None,
+        forgiven: 0,
         budget: None,
         links,
         recipients: planned + count(audience.skipped.len()),

@@ -8,6 +8,7 @@ mod close;
 mod create;
 mod idempotency;
 mod lifecycle;
+mod media;
 mod view;
 
 use std::sync::Arc;
@@ -122,13 +123,17 @@ pub fn router(api: Api) -> Router {
         .route("/v1/campaigns/{id}/resume", post(lifecycle::resume))
         .route("/v1/campaigns/{id}/cancel", post(lifecycle::cancel))
         .route("/v1/campaigns/{id}/recipients/{phone}/close", post(close::close))
+        .route("/v1/media", post(media::create))
+        .route("/v1/media/uploads", post(media::expect_upload))
         .layer(middleware::from_fn_with_state(Arc::clone(&api), idempotency::repeat));
     let reads = Router::new()
         .route("/v1/accounts", get(accounts::list))
         .route("/v1/accounts/{id}", get(accounts::one).patch(accounts::change::change))
         .route("/v1/accounts/{id}/quota", get(accounts::quota::show))
         .route("/v1/campaigns", get(campaigns::list))
-        .route("/v1/campaigns/{id}", get(campaigns::one));
+        .route("/v1/campaigns/{id}", get(campaigns::one))
+        .route("/v1/media", get(media::list))
+        .route("/v1/media/{id}", get(media::one).delete(media::delete));
     Router::new()
         .merge(writes)
         .merge(reads)

@@ -1,10 +1,12 @@
 //! The whole stack over HTTP, as its users see it.
 
+mod consent;
 mod faults;
 mod funnel;
 mod graph;
 mod kill;
 mod lifecycle;
+mod media;
 mod samples;
 mod signatures;
 

@@ -130,7 +130,12 @@ pub fn plan(campaign: CampaignId, variants: &[Variant], lines: impl IntoIterator
         let variant = assign_variant(campaign, &phone, variants);
         let name = line.name.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
         if let Some(message) = variants.get(usize::from(variant.0)).map(|variant| &variant.message) {
-            let fields = Fields { variables: &line.variables, name: name.as_deref(), link: &longest_short_link };
+            let fields = Fields {
+                variables: &line.variables,
+                name: name.as_deref(),
+                link: &longest_short_link,
+                media: &|media| Some(media.to_string()),
+            };
             if let Err(reason) = message.fill(&fields) {
                 skip(line.phone, reason.to_string());
                 continue;

@@ -8,8 +8,9 @@ use super::Item;
 use crate::activity;
 use crate::attempt::{AttemptKey, Seq, Shard};
 use crate::campaign::PageNumber;
-use crate::id::{AccountId, CampaignId, EventId, WorkspaceId};
+use crate::id::{AccountId, CampaignId, ContactId, EventId, MediaId, UploadId, WorkspaceId};
 use crate::link::code::LinkId;
+use crate::phone::canonical_digits;
 use crate::time::UnixMillis;
 
 /// Partition and sort key of one item.
@@ -137,6 +138,19 @@ pub fn touch(workspace: WorkspaceId, digits: &str, campaign: CampaignId) -> Key 
     Key::new(phone_alias_pk(workspace, digits), format!("{TOUCH_PREFIX}{campaign}"))
 }
 
+/// Which contact a number belongs to, and what its owner agreed to. All forms of a number
+/// ([`wa_id_variants`](crate::phone::wa_id_variants)) have one row.
+#[must_use]
+pub fn phone_alias(workspace: WorkspaceId, digits: &str) -> Key {
+    Key::new(phone_alias_pk(workspace, &canonical_digits(digits)), "ALIAS")
+}
+
+/// A contact.
+#[must_use]
+pub fn contact(workspace: WorkspaceId, contact: ContactId) -> Key {
+    Key::new(format!("WS#{workspace}#CONTACT#{contact}"), "CONTACT")
+}
+
 /// An account.
 #[must_use]
 pub fn account(workspace: WorkspaceId, account: AccountId) -> Key {
@@ -194,6 +208,54 @@ pub fn idempotency(workspace: WorkspaceId, key_hash: &str) -> Key {
     Key::new(format!("WS#{workspace}#IDEMPOTENCY#{key_hash}"), "IDEMPOTENCY")
 }
 
+/// A file that messages carry.
+#[must_use]
+pub fn media(workspace: WorkspaceId, media: MediaId) -> Key {
+    Key::new(media_pk(workspace, media), "MEDIA")
+}
+
+/// Partition of a file, where it stands at Meta, and the campaigns that carry it.
+#[must_use]
+pub fn media_pk(workspace: WorkspaceId, media: MediaId) -> String {
+    format!("WS#{workspace}#MEDIA#{media}")
+}
+
+/// Which file has these bytes.
+#[must_use]
+pub fn media_by_hash(workspace: WorkspaceId, sha256: &str) -> Key {
+    Key::new(format!("WS#{workspace}#MEDIA_SHA256#{sha256}"), "MEDIA")
+}
+
+/// What the sort key of a file's place at Meta starts with.
+pub const META_UPLOAD_PREFIX: &str = "META#";
+
+/// A file's place at Meta, for one number.
+#[must_use]
+pub fn meta_upload(workspace: WorkspaceId, media: MediaId, account: AccountId) -> Key {
+    Key::new(media_pk(workspace, media), format!("{META_UPLOAD_PREFIX}{account}"))
+}
+
+/// What the sort key of a campaign that carries a file starts with.
+pub const MEDIA_USE_PREFIX: &str = "CAMPAIGN#";
+
+/// A campaign that carries a file.
+#[must_use]
+pub fn media_use(workspace: WorkspaceId, media: MediaId, campaign: CampaignId) -> Key {
+    Key::new(media_pk(workspace, media), format!("{MEDIA_USE_PREFIX}{campaign}"))
+}
+
+/// A file that somebody was allowed to put into the bucket.
+#[must_use]
+pub fn expected_upload(workspace: WorkspaceId, upload: UploadId) -> Key {
+    Key::new(format!("WS#{workspace}#UPLOAD#{upload}"), "UPLOAD")
+}
+
+/// A workspace's media in the index of lists.
+#[must_use]
+pub fn media_list(workspace: WorkspaceId) -> String {
+    format!("WS#{workspace}#MEDIA_LIST")
+}
+
 /// A workspace's campaigns in the index of lists.
 #[must_use]
 pub fn campaign_list(workspace: WorkspaceId) -> String {
@@ -204,6 +266,12 @@ pub fn campaign_list(workspace: WorkspaceId) -> String {
 #[must_use]
 pub fn account_list(workspace: WorkspaceId) -> String {
     format!("WS#{workspace}#ACCOUNTS")
+}
+
+/// A workspace's contacts in the index of lists.
+#[must_use]
+pub fn contact_list(workspace: WorkspaceId) -> String {
+    format!("WS#{workspace}#CONTACTS")
 }
 
 #[cfg(test)]

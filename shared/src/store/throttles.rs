@@ -205,7 +205,9 @@ impl Core {
                 None => return Ok(outcome),
                 Some(newer) => found = (!newer.is_empty()).then(|| read(S::WHAT, newer)).transpose()?,
             }
-            tokio::time::sleep(Duration::from_millis(u64::from(contender.min(10)) * 2)).await;
+            // At random, so that those who met do not meet again.
+            let longest_ms = 2_u64 << contender.min(6);
+            tokio::time::sleep(Duration::from_millis(rand::random_range(0..longest_ms))).await;
         }
         Err(StoreError::Unavailable { operation: "PutItem", message: format!("too many writers on a {}", S::WHAT) })
     }

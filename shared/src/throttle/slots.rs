@@ -87,6 +87,12 @@ impl Slots {
         self.len
     }
 
+    /// The first `n` of them, or all.
+    #[must_use]
+    pub fn first(self, n: u32) -> Self {
+        Self { len: self.len.min(n), ..self }
+    }
+
     /// Whether there is none.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
