@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::extract::{Path, State};
 use axum::{Extension, Json};
 use serde_json::Value;
+use shared::account::{AccountPausedBy, AccountStatus};
 use shared::campaign::lifecycle::Action;
 use shared::campaign::{Campaign, PausedBy, Status};
 use shared::http::auth::Caller;
@@ -16,7 +17,11 @@ use shared::store::Transition;
 use shared::time::UnixMillis;
 
 use crate::Api;
+use crate::accounts::state;
 use crate::campaigns::{find, shown};
+
+/// Why a campaign is paused that somebody has paused.
+const BY_THE_OPERATOR: &str = "paused by the operator";
 
 type Answer = Result<Json<Value>, Problem>;
 
@@ -43,6 +48,11 @@ pub(crate) async fn cancel(api: State<Arc<Api>>, caller: Extension<Caller>, id: 
 async fn act(api: &Api, caller: Caller, id: &str, action: Action) -> Answer {
     let now = UnixMillis::now();
     let campaign = find(api, caller, id).await?;
+    if action == Action::Pause && campaign.paused_by == Some(PausedBy::Account) {
+        return keep_paused(api, caller, &campaign, now).await;
+    }
+    let account_resumed =
+        action == Action::Resume && campaign.status == Status::Paused && resume_account(api, &campaign).await?;
     let due = campaign.schedule.start_at.is_none_or(|start| start <= now);
     let Some(to) = campaign.status.after(action, due) else {
         return Err(not_allowed(action, campaign.status));
@@ -52,15 +62,63 @@ async fn act(api: &Api, caller: Caller, id: &str, action: Action) -> Answer {
         Status::Scheduled => campaign.schedule.start_at,
         Status::Draft | Status::Paused | Status::Completed | Status::Cancelled | Status::Failed => None,
     };
-    let reason = (to == Status::Paused).then(|| "paused by the operator".to_owned());
+    let reason = (to == Status::Paused).then(|| BY_THE_OPERATOR.to_owned());
     let paused_by = (to == Status::Paused).then_some(PausedBy::Operator);
     let transition = Transition { from: campaign.status, to, reason, paused_by, at: now, due: watched };
     if !api.core.transition(campaign.workspace, campaign.id, &transition).await? {
         let present = find(api, caller, id).await?;
-        return Err(not_allowed(action, present.status));
+        // The watchdog may have been quicker to see that the account goes on.
+        if action != Action::Resume || present.status != to {
+            return Err(not_allowed(action, present.status));
+        }
+    }
+    if account_resumed {
+        let followed = api.core.campaigns_follow(campaign.workspace, campaign.account, now).await?;
+        state::wake(api, campaign.workspace, &followed).await;
+    } else if to == Status::Running {
+        // It stops again if its account is paused.
+        api.core.campaign_follows(campaign.workspace, campaign.id, now).await?;
     }
     wake(api, &campaign, to).await;
     let campaign = find(api, caller, id).await?;
+    Ok(Json(shown(api, &campaign).await?))
+}
+
+/// To resume a campaign is a deliberate act: its account goes on as well, unless somebody has paused it. Whether it was
+/// paused.
+async fn resume_account(api: &Api, campaign: &Campaign) -> Result<bool, Problem> {
+    let Some(account) = api.core.account(campaign.workspace, campaign.account).await? else {
+        return Ok(false);
+    };
+    match (account.status, account.paused_by) {
+        (AccountStatus::Active, _) => Ok(false),
+        (AccountStatus::Paused, Some(AccountPausedBy::Errors | AccountPausedBy::Meta)) => {
+            api.core.resume_account(account.workspace, account.id).await?;
+            Ok(true)
+        }
+        (AccountStatus::Paused, Some(AccountPausedBy::Operator) | None) => {
+            let reason = account.status_reason.as_deref().unwrap_or("no reason is known");
+            let detail = format!("the campaign's account is paused: {reason}; resume the account first");
+            Err(Problem::conflict(detail, Some(campaign.status.name())))
+        }
+    }
+}
+
+/// A campaign that is paused with its account and shall stay paused when the account goes on.
+async fn keep_paused(api: &Api, caller: Caller, campaign: &Campaign, now: UnixMillis) -> Answer {
+    let transition = Transition {
+        from: Status::Paused,
+        to: Status::Paused,
+        reason: Some(BY_THE_OPERATOR.to_owned()),
+        paused_by: Some(PausedBy::Operator),
+        at: now,
+        due: None,
+    };
+    if !api.core.transition(campaign.workspace, campaign.id, &transition).await? {
+        let present = find(api, caller, &campaign.id.to_string()).await?;
+        return Err(not_allowed(Action::Pause, present.status));
+    }
+    let campaign = find(api, caller, &campaign.id.to_string()).await?;
     Ok(Json(shown(api, &campaign).await?))
 }
 

@@ -10,7 +10,7 @@ use shared::meta::webhook::{
 use shared::time::UnixMillis;
 
 use crate::effects::{Effects, OfTry, Route, Wish, Word};
-use crate::{Ingest, NotIngested, reply};
+use crate::{Ingest, NotIngested, account, reply};
 
 /// Meta's error for a recipient who has stopped marketing messages (Meta, error codes).
 const STOPPED_MARKETING: i64 = 131_050;
@@ -61,7 +61,10 @@ pub(crate) async fn effects(ingest: &Ingest, body: &[u8], received_at: UnixMilli
                 let reason = format!("{place}: {reason}");
                 quarantine(&mut effects, route, &item.field, &reason, raw.to_string(), received_at);
             }
-            _ => report(&mut effects, route, &item, received_at),
+            _ => {
+                account::tell(ingest, &mut effects, &item, received_at).await?;
+                report(&mut effects, route, &item, received_at);
+            }
         }
     }
     Ok(effects)

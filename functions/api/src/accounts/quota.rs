@@ -94,8 +94,7 @@ fn quota(account: &Account, state: &throttle::State, people: &portfolio::State, 
 /// The smaller one of Meta's limit and our own. Both count everybody whom the portfolio has written to, and hold back
 /// what its campaigns have reserved.
 fn unique_recipients(account: &Account, people: &portfolio::State, now: UnixMillis) -> Window {
-    let limits = [account.messaging_limit, account.limits.unique_recipients_per_24h];
-    let limit = limits.into_iter().flatten().min();
+    let limit = account.people_per_day();
     let used = people.used(now);
     let remaining = limit.map(|limit| people.free(limit, now));
     Window { limit, used, remaining, resets_at: (used > 0).then(|| people.opens_at(now)) }
