@@ -1,6 +1,8 @@
 //! What Meta's notices about a business account or one of its numbers mean for sending. They name the business account,
 //! and the number by its digits if at all; the feed keeps them whatever they mean.
 
+use std::time::Duration;
+
 use shared::account::news::{News, Told};
 use shared::account::{META_HIGHEST_RATE, Quality};
 use shared::meta::webhook::{
@@ -31,8 +33,7 @@ pub(crate) async fn tell(
     let Some(waba_id) = item.waba_id.as_deref().filter(|_| !told.is_empty()) else {
         return Ok(());
     };
-    // A time that lies ahead would hold against everything that Meta tells until then.
-    let at = item.entry_time.map_or(seen, UnixMillis::from_seconds).min(seen);
+    let at = time_of(item.entry_time, seen);
     for (workspace, id) in ingest.core.accounts_of_waba(waba_id).await? {
         if concerns == Concerns::OneNumber {
             let number = item.display_phone_number.as_deref().unwrap_or_default();
@@ -46,6 +47,14 @@ pub(crate) async fn tell(
         }
     }
     Ok(())
+}
+
+/// Clocks may differ by this. A time that lies further ahead would hold against everything that Meta tells until then.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(3_600);
+
+/// When Meta told it; the same for every repeat.
+fn time_of(entry_time: Option<i64>, seen: UnixMillis) -> UnixMillis {
+    entry_time.map(UnixMillis::from_seconds).filter(|at| at.since(seen) <= CLOCKS_DIFFER).unwrap_or(seen)
 }
 
 fn meaning(event: &Event) -> (Concerns, Vec<Told>) {
@@ -136,6 +145,15 @@ mod tests {
         assert_eq!(of_number("UPGRADE", Some("TIER_UNLIMITED")), [limit(None)]);
         assert_eq!(of_number("THROUGHPUT_UPGRADE", None), [Told::Throughput(1_000)]);
         assert_eq!(of_number("ONBOARDING", Some("TIER_NOT_SET")), []);
+    }
+
+    #[test]
+    fn a_notice_keeps_its_time_unless_that_lies_far_ahead() {
+        let seen = UnixMillis(1_790_000_000_500);
+        assert_eq!(time_of(Some(1_789_000_000), seen), UnixMillis(1_789_000_000_000));
+        assert_eq!(time_of(Some(1_790_000_002), seen), UnixMillis(1_790_000_002_000));
+        assert_eq!(time_of(Some(1_800_000_000), seen), seen);
+        assert_eq!(time_of(None, seen), seen);
     }
 
     #[test]

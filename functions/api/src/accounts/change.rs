@@ -49,8 +49,7 @@ pub(crate) async fn change(
         if token.is_some() {
             patched.token_at = Some(now);
         }
-        let resumed =
-            token.is_some() && patched.paused_by == Some(AccountPausedBy::Errors) && patched.resume();
+        let resumed = token.is_some() && patched.paused_by == Some(AccountPausedBy::Errors) && patched.resume();
         *account = patched;
         Ok(resumed)
     });
@@ -248,8 +247,17 @@ mod tests {
         let mut found = patched(&mut account(), patch);
         found.sort_unstable();
         let expected = [
-            "/colour", "/display_phone_number", "/limits/per_day", "/limits/per_minute", "/limits/per_week",
-            "/messages_per_second", "/name", "/portfolio", "/safety/quiet_hours/from", "/timezone", "/waba_id",
+            "/colour",
+            "/display_phone_number",
+            "/limits/per_day",
+            "/limits/per_minute",
+            "/limits/per_week",
+            "/messages_per_second",
+            "/name",
+            "/portfolio",
+            "/safety/quiet_hours/from",
+            "/timezone",
+            "/waba_id",
         ];
         assert_eq!(found, expected);
         assert_eq!(patched(&mut account(), json!({"limits": 5, "safety": []})), ["/limits", "/safety"]);
