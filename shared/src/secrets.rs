@@ -37,6 +37,12 @@ impl AccessToken {
     pub fn expose(&self) -> &str {
         &self.0
     }
+
+    /// The text without the token: Meta repeats one that is malformed in its error.
+    #[must_use]
+    pub fn hidden_in(&self, text: &str) -> String {
+        if self.0.is_empty() { text.to_owned() } else { text.replace(&self.0, "…") }
+    }
 }
 
 impl fmt::Debug for AccessToken {
@@ -260,7 +266,10 @@ mod tests {
 
     #[test]
     fn a_token_is_never_shown() {
-        assert_eq!(format!("{:?}", AccessToken::new("EAAG123")), "AccessToken(…)");
+        let token = AccessToken::new("EAAG123");
+        assert_eq!(format!("{token:?}"), "AccessToken(…)");
+        assert_eq!(token.hidden_in("Malformed access token EAAG123"), "Malformed access token …");
+        assert_eq!(AccessToken::new(" ").hidden_in("text"), "text");
     }
 
     #[tokio::test]

@@ -176,7 +176,9 @@ impl Effects {
         }
         drop(heard);
         for ((workspace, account), news) in self.news {
-            if let Err(error) = ingest.core.tell_account(workspace, account, &news, UnixMillis::now()).await {
+            // Boxed, for it is rare and as large as all the rest together.
+            let told = Box::pin(ingest.core.tell_account(workspace, account, &news, UnixMillis::now()));
+            if let Err(error) = told.await {
                 tracing::error!(%account, %error, "what Meta tells about an account could not be written");
                 failed.accounts.insert((workspace, account));
             }

@@ -72,9 +72,7 @@ impl GraphClient {
         let status = answer.status();
         let text = answer.text().await.map_err(|_| NumberUnknown::NoAnswer)?;
         if !status.is_success() {
-            // Meta repeats a token that is malformed.
-            let text = text.replace(token.expose(), "…");
-            let refused = MetaError::read(&text, status.as_u16());
+            let refused = MetaError::read(&token.hidden_in(&text), status.as_u16());
             return Err(refused.map_or(NumberUnknown::Unreadable, NumberUnknown::Refused));
         }
         let node: Value = serde_json::from_str(&text).map_err(|_| NumberUnknown::Unreadable)?;
