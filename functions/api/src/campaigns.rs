@@ -100,7 +100,7 @@ pub(crate) async fn shown(api: &Api, campaign: &Campaign) -> Result<Value, Probl
     }
     let actual = accepted_in_last_minute(minutes.iter().map(|item| (item.sk.as_str(), &item.counts)), now);
     let account = api.core.account(campaign.workspace, campaign.account).await?;
-    let target = campaign.rate(account.map_or(DEFAULT_RATE, |account| account.messages_per_second));
+    let target = campaign.rate(account.map_or(DEFAULT_RATE, |account| account.effective_rate().0));
     let (pages_done, waiting) = pages(api, campaign, now).await?;
     let left = i64::from(campaign.planned()) - tally.count("claimed");
     let eta = (campaign.status == Status::Running && left > 0)
