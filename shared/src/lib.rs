@@ -22,5 +22,6 @@ pub mod rollup;
 pub mod secrets;
 pub mod store;
 pub mod telemetry;
+pub mod template;
 pub mod throttle;
 pub mod time;
