@@ -9,10 +9,14 @@ mod accounts;
 mod campaigns;
 #[path = "store/claims.rs"]
 mod claims;
+#[path = "store/contacts.rs"]
+mod contacts;
 #[path = "store/counters.rs"]
 mod counters;
 #[path = "store/evidence.rs"]
 mod evidence;
+#[path = "store/halts.rs"]
+mod halts;
 #[path = "store/media.rs"]
 mod media;
 #[path = "store/requests.rs"]

@@ -111,6 +111,16 @@ prefixed_id!(
     "evt"
 );
 prefixed_id!(
+    /// A contact: a person, under whatever number or name they are known.
+    ContactId,
+    "ctc"
+);
+prefixed_id!(
+    /// An import of contacts.
+    ImportId,
+    "imp"
+);
+prefixed_id!(
     /// A file that messages carry.
     MediaId,
     "med"

@@ -1,8 +1,8 @@
 //! What two or more of Thirdtick's functions need: the domain's types and rules, and one module per outside world.
 //!
-//! Rules (`attempt`, `campaign`, `throttle`, `link`, `rollup`, `report`) are plain functions over plain types: no AWS
-//! types, no clock of their own. The outside worlds are `store` (DynamoDB), `queue` (SQS), `blob` (S3), `secrets`,
-//! `meta` (the Cloud API) and `http` (what our own API has in common).
+//! Rules (`attempt`, `campaign`, `safety`, `local_time`, `region`, `price`, `throttle`, `link`, `rollup`, `report`) are
+//! plain functions over plain types: no AWS types, no clock of their own. The outside worlds are `store` (DynamoDB),
+//! `queue` (SQS), `blob` (S3), `secrets`, `meta` (the Cloud API) and `http` (what our own API has in common).
 
 pub mod account;
 pub mod activity;
@@ -11,15 +11,21 @@ pub mod aws;
 pub mod blob;
 pub mod campaign;
 pub mod config;
+pub mod contact;
 pub mod http;
 pub mod id;
 pub mod link;
+pub mod local_time;
 pub mod media;
 pub mod meta;
 pub mod phone;
+pub mod price;
 pub mod queue;
+pub mod region;
 pub mod rollup;
+pub mod safety;
 pub mod secrets;
+pub mod shims;
 pub mod store;
 pub mod telemetry;
 pub mod template;

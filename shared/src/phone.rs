@@ -132,6 +132,13 @@ pub fn wa_id_variants(wa_id: &str) -> Vec<String> {
     variants
 }
 
+/// One form of the digits for all of [`wa_id_variants`], so that a person has one key whichever of them is dialled or
+/// reported.
+#[must_use]
+pub fn canonical_digits(wa_id: &str) -> String {
+    wa_id_variants(wa_id).into_iter().min().unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -166,6 +173,15 @@ mod tests {
         assert_eq!(wa_id_variants("5215512345678"), ["5215512345678", "525512345678"]);
         assert_eq!(wa_id_variants("5491123456789"), ["5491123456789", "541123456789"]);
         assert_eq!(wa_id_variants("60123456789"), ["60123456789"]);
+    }
+
+    #[test]
+    fn all_forms_of_a_number_have_one_key() {
+        for digits in ["5511987654321", "5215512345678", "5491123456789", "549112345678", "60123456789", "x"] {
+            for variant in wa_id_variants(digits) {
+                assert_eq!(canonical_digits(&variant), canonical_digits(digits), "{variant}");
+            }
+        }
     }
 
     #[test]

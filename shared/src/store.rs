@@ -5,7 +5,9 @@ mod accounts;
 mod activity;
 mod attempts;
 mod campaigns;
+mod contacts;
 mod expression;
+mod halts;
 mod idempotency;
 pub mod keys;
 mod links;
@@ -23,11 +25,12 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailur
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub use self::attempts::{Claimed, Learned};
+pub use self::attempts::{Claimed, Learned, Told};
 pub use self::campaigns::{Listed, PageState, Transition};
+pub use self::contacts::Upserted;
+pub use self::halts::Followed;
 pub use self::idempotency::Idempotency;
 pub use self::media::{Deletion, MetaClaim, Registered};
-pub use self::throttles::Reservation;
 pub use self::touches::Touch;
 
 /// A stored item as the SDK gives it.

@@ -3,6 +3,8 @@
 //! nothing depends on a queue message surviving.
 
 mod advance;
+mod guard;
+mod pages;
 
 use std::time::Duration;
 
@@ -13,6 +15,7 @@ use shared::aws::Clients;
 use shared::config::{InvalidSettings, Settings};
 use shared::queue::{self, DispatchCommand, Queue};
 use shared::store::Core;
+use shared::store::rollups::Rollups;
 use shared::time::UnixMillis;
 
 /// How long a page may be out before it counts as forgotten.
@@ -21,22 +24,25 @@ const DEFAULT_FORGOTTEN_AFTER_S: u64 = 120;
 /// What the function is told by its environment.
 pub struct Config {
     core_table: String,
+    rollup_table: String,
     send_queue_url: String,
     forgotten_after: Duration,
 }
 
 impl Config {
-    /// Reads `CORE_TABLE`, `SEND_QUEUE_URL` and, optionally, `PAGE_FORGOTTEN_AFTER_S` (120).
+    /// Reads `CORE_TABLE`, `ROLLUP_TABLE`, `SEND_QUEUE_URL` and, optionally, `PAGE_FORGOTTEN_AFTER_S` (120).
     ///
     /// # Errors
     /// With everything that is missing or malformed.
     pub fn read(mut settings: Settings) -> Result<Self, InvalidSettings> {
         let core_table = settings.required("CORE_TABLE");
+        let rollup_table = settings.required("ROLLUP_TABLE");
         let send_queue_url = settings.required("SEND_QUEUE_URL");
         let forgotten_after_s = settings.or("PAGE_FORGOTTEN_AFTER_S", DEFAULT_FORGOTTEN_AFTER_S);
         settings.finish(|| {
             Some(Self {
                 core_table: core_table?,
+                rollup_table: rollup_table?,
                 send_queue_url: send_queue_url?,
                 forgotten_after: Duration::from_secs(forgotten_after_s),
             })
@@ -47,6 +53,7 @@ impl Config {
 /// What the handler works with.
 pub struct Dispatch {
     core: Core,
+    rollups: Rollups,
     send: Queue,
     forgotten_after: Duration,
 }
@@ -57,6 +64,7 @@ impl Dispatch {
     pub fn new(config: Config, clients: &Clients) -> Self {
         Self {
             core: Core::new(clients.dynamodb.clone(), config.core_table),
+            rollups: Rollups::new(clients.dynamodb.clone(), config.rollup_table),
             send: Queue::new(clients.sqs.clone(), config.send_queue_url),
             forgotten_after: config.forgotten_after,
         }

@@ -1,4 +1,5 @@
-//! What a batch changes: evidence for attempts, gathered per attempt, and events of the feed.
+//! What a batch changes: evidence for attempts, gathered per attempt, events of the feed, and people's word for or
+//! against messages.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +9,8 @@ use shared::activity::{Content, Event, Kept};
 use shared::attempt::{AttemptKey, Evidence};
 use shared::blob::key;
 use shared::id::{AccountId, EventId, WorkspaceId};
-use shared::store::{Learned, StoreError};
+use shared::store::{Learned, StoreError, Told};
+use shared::time::UnixMillis;
 
 use crate::{Ingest, WRITES_AT_ONCE};
 
@@ -21,8 +23,41 @@ pub(crate) type Route = Option<(WorkspaceId, AccountId)>;
 /// What is to be written.
 #[derive(Default)]
 pub(crate) struct Effects {
-    attempts: BTreeMap<AttemptKey, Learning>,
+    attempts: BTreeMap<Subject, Learning>,
     events: BTreeMap<EventId, (Route, Event)>,
+    words: BTreeSet<Word>,
+}
+
+/// A person's word for or against messages. It holds a phone number, so it has no `Debug`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Word {
+    /// Whom it was told.
+    pub(crate) workspace: WorkspaceId,
+    /// The person's number, or `wa_id`.
+    pub(crate) digits: String,
+    /// For or against.
+    pub(crate) wish: Wish,
+    /// How we know.
+    pub(crate) source: &'static str,
+    /// When it was given.
+    pub(crate) at: UnixMillis,
+}
+
+/// What a person wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Wish {
+    Messages,
+    NoMessages,
+}
+
+/// What evidence speaks of: an attempt, and the try of it where it names one.
+type Subject = (AttemptKey, Option<u16>);
+
+/// A status's try and message.
+#[derive(Clone, Copy)]
+pub(crate) struct OfTry<'a> {
+    pub(crate) number: u16,
+    pub(crate) wamid: &'a str,
 }
 
 #[derive(Default)]
@@ -33,15 +68,17 @@ struct Learning {
 
 /// What one message has to have written to be done.
 pub(crate) struct Needs {
-    attempts: Vec<AttemptKey>,
+    attempts: Vec<Subject>,
     events: Vec<EventId>,
+    words: BTreeSet<Word>,
 }
 
 /// What could not be written.
 #[derive(Default)]
 pub(crate) struct Failed {
-    attempts: BTreeSet<AttemptKey>,
+    attempts: BTreeSet<Subject>,
     events: BTreeSet<EventId>,
+    words: BTreeSet<Word>,
 }
 
 impl Needs {
@@ -49,20 +86,26 @@ impl Needs {
     pub(crate) fn meets(&self, failed: &Failed) -> bool {
         self.attempts.iter().any(|key| failed.attempts.contains(key))
             || self.events.iter().any(|id| failed.events.contains(id))
+            || !self.words.is_disjoint(&failed.words)
     }
 }
 
 impl Effects {
-    /// Evidence for an attempt; `wamid` is the message it speaks of, if it names one.
-    pub(crate) fn learn(&mut self, key: AttemptKey, evidence: Evidence, wamid: Option<&str>) {
-        let learning = self.attempts.entry(key).or_default();
+    /// Evidence for an attempt.
+    pub(crate) fn learn(&mut self, key: AttemptKey, evidence: Evidence, told: Option<OfTry<'_>>) {
+        let learning = self.attempts.entry((key, told.map(|told| told.number))).or_default();
         learning.evidence.push(evidence);
-        learning.wamid = learning.wamid.take().or_else(|| wamid.map(str::to_owned));
+        learning.wamid = learning.wamid.take().or_else(|| told.map(|told| told.wamid.to_owned()));
     }
 
     /// An event of the feed.
     pub(crate) fn record(&mut self, route: Route, event: Event) {
         self.events.insert(event.id, (route, event));
+    }
+
+    /// A person's word for or against messages.
+    pub(crate) fn hear(&mut self, word: Word) {
+        self.words.insert(word);
     }
 
     /// Takes in the effects of another message.
@@ -73,22 +116,28 @@ impl Effects {
             learning.wamid = learning.wamid.take().or(wamid);
         }
         self.events.extend(other.events);
+        self.words.extend(other.words);
     }
 
     pub(crate) fn needs(&self) -> Needs {
-        Needs { attempts: self.attempts.keys().copied().collect(), events: self.events.keys().copied().collect() }
+        Needs {
+            attempts: self.attempts.keys().copied().collect(),
+            events: self.events.keys().copied().collect(),
+            words: self.words.clone(),
+        }
     }
 
     /// Writes all of it, in no order, and tells what failed. Writing it again changes nothing.
     pub(crate) async fn write(self, ingest: &Ingest) -> Failed {
         let mut failed = Failed::default();
         let mut learned = futures::stream::iter(self.attempts)
-            .map(|(key, learning)| async move { (key, learn(ingest, &key, &learning).await) })
+            .map(|(subject, learning)| async move { (subject, learn(ingest, &subject, &learning).await) })
             .buffer_unordered(WRITES_AT_ONCE);
-        while let Some((key, result)) = learned.next().await {
+        while let Some((subject, result)) = learned.next().await {
             if let Err(error) = result {
+                let key = subject.0;
                 tracing::error!(campaign = %key.campaign, seq = key.seq.0, %error, "an attempt could not be updated");
-                failed.attempts.insert(key);
+                failed.attempts.insert(subject);
             }
         }
         drop(learned);
@@ -102,12 +151,31 @@ impl Effects {
             }
         }
         drop(recorded);
+        let mut heard = futures::stream::iter(self.words)
+            .map(|word| async move { (hear(ingest, &word).await, word) })
+            .buffer_unordered(WRITES_AT_ONCE);
+        while let Some((result, word)) = heard.next().await {
+            if let Err(error) = result {
+                tracing::error!(source = word.source, %error, "a consent could not be recorded");
+                failed.words.insert(word);
+            }
+        }
+        drop(heard);
         failed
     }
 }
 
-async fn learn(ingest: &Ingest, key: &AttemptKey, learning: &Learning) -> Result<(), StoreError> {
-    let learned = ingest.core.learn(key, &learning.evidence, learning.wamid.as_deref()).await?;
+async fn hear(ingest: &Ingest, word: &Word) -> Result<(), StoreError> {
+    let Word { workspace, digits, wish, source, at } = word;
+    match wish {
+        Wish::Messages => ingest.core.opt_in(*workspace, digits, source, *at).await,
+        Wish::NoMessages => ingest.core.opt_out(*workspace, digits, source, *at).await,
+    }
+}
+
+async fn learn(ingest: &Ingest, (key, number): &Subject, learning: &Learning) -> Result<(), StoreError> {
+    let told = number.map(|number| Told { number, wamid: learning.wamid.as_deref() });
+    let learned = ingest.core.learn(key, &learning.evidence, told).await?;
     if learned == Learned::NoSuchAttempt {
         // The row is born before Meta is called, so it was erased since, or the callback data is another deployment's.
         tracing::warn!(campaign = %key.campaign, seq = key.seq.0, "evidence for an attempt that does not exist");

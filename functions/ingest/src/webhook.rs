@@ -9,11 +9,17 @@ use shared::meta::webhook::{
 };
 use shared::time::UnixMillis;
 
-use crate::effects::{Effects, Route};
+use crate::effects::{Effects, OfTry, Route, Wish, Word};
 use crate::{Ingest, NotIngested, reply};
 
 /// Meta's error for a recipient who has stopped marketing messages (Meta, error codes).
 const STOPPED_MARKETING: i64 = 131_050;
+
+/// How we know of a wish: the person wrote it to us.
+const REPLY: &str = "reply";
+
+/// How we know of a wish: the person told WhatsApp, and Meta told us.
+const WHATSAPP: &str = "whatsapp";
 
 /// What the notification changes.
 pub(crate) async fn effects(ingest: &Ingest, body: &[u8], received_at: UnixMillis) -> Result<Effects, NotIngested> {
@@ -30,14 +36,18 @@ pub(crate) async fn effects(ingest: &Ingest, body: &[u8], received_at: UnixMilli
     for item in notification.items {
         // A status carries its attempt's key with it; it needs no look-up at all.
         if let Event::Status(status) = &item.event
-            && let Some((key, _)) = status.callback_data.as_deref().and_then(callback::read)
+            && let Some((key, number)) = status.callback_data.as_deref().and_then(callback::read)
         {
             for evidence in of_status(status, received_at) {
-                effects.learn(key, evidence, Some(&status.wamid));
+                effects.learn(key, evidence, Some(OfTry { number, wamid: &status.wamid }));
             }
+            stopped(&mut effects, key.workspace, status);
             continue;
         }
         let route = routes.of(item.phone_number_id.as_deref()).await?;
+        if let (Event::Status(status), Some((workspace, _))) = (&item.event, route) {
+            stopped(&mut effects, workspace, status);
+        }
         match (&item.event, route) {
             (Event::Message(message), Some((workspace, account))) => {
                 let answered = reply::attempt(ingest, workspace, account, message).await?;
@@ -86,6 +96,17 @@ fn of_status(status: &MessageStatus, seen: UnixMillis) -> Vec<Evidence> {
     }
 }
 
+/// A status may tell that the person has stopped marketing messages.
+fn stopped(effects: &mut Effects, workspace: WorkspaceId, status: &MessageStatus) {
+    let code = status.errors.first().and_then(|error| error.code);
+    let in_group = status.recipient_type.as_deref() == Some("group");
+    let person = if in_group { &status.participant_id } else { &status.recipient_id };
+    if let Some(digits) = person.as_deref().cloned().filter(|_| code == Some(STOPPED_MARKETING)) {
+        let at = UnixMillis::from_seconds(status.timestamp_s);
+        effects.hear(Word { workspace, digits, wish: Wish::NoMessages, source: WHATSAPP, at });
+    }
+}
+
 /// A person wrote: the event of the feed, and the reply of the attempt it answers.
 fn received(
     effects: &mut Effects,
@@ -104,6 +125,10 @@ fn received(
             effects.learn(key, Evidence::Flag(Flag::OptedOut, moment), None);
         }
     }
+    if let Some(from) = message.from.as_deref().filter(|_| reply::asks_to_stop(message)) {
+        let digits = from.clone();
+        effects.hear(Word { workspace, digits, wish: Wish::NoMessages, source: REPLY, at });
+    }
     let kind = message.content.kind();
     let id = activity::id_of(at, &["message", &account.to_string(), &message.wamid, kind]);
     let content = Content::MessageReceived {
@@ -117,7 +142,8 @@ fn received(
     effects.record(Some((workspace, account)), FeedEvent { v: 1, id, at, seen, variant: None, content });
 }
 
-/// Somebody has stopped marketing messages in WhatsApp itself: the last message to them caused it.
+/// Somebody has stopped marketing messages in WhatsApp itself, or takes them again: the last message before a stop caused
+/// it.
 async fn preferred(
     ingest: &Ingest,
     effects: &mut Effects,
@@ -125,11 +151,19 @@ async fn preferred(
     preference: &UserPreference,
     seen: UnixMillis,
 ) -> Result<(), NotIngested> {
-    let Some(wa_id) = preference.wa_id.as_ref().filter(|_| preference.value == PreferenceValue::Stop) else {
+    let wish = match preference.value {
+        PreferenceValue::Stop => Wish::NoMessages,
+        PreferenceValue::Resume | PreferenceValue::Signup => Wish::Messages,
+        _ => return Ok(()),
+    };
+    let Some(wa_id) = preference.wa_id.as_ref() else {
         return Ok(());
     };
     let at = preference.timestamp_s.map_or(seen, UnixMillis::from_seconds);
-    if let Some(key) = reply::last_message_to(ingest, workspace, account, wa_id, at).await? {
+    effects.hear(Word { workspace, digits: wa_id.to_string(), wish, source: WHATSAPP, at });
+    if wish == Wish::NoMessages
+        && let Some(key) = reply::last_message_to(ingest, workspace, account, wa_id, at).await?
+    {
         effects.learn(key, Evidence::Flag(Flag::OptedOut, Moment { at, seen }), None);
     }
     Ok(())

@@ -54,26 +54,21 @@ pub(crate) async fn prepare(
     Ok(Prepared::Ready(ids))
 }
 
-/// When Meta refuses a message for a file that it does not know any more, the id is dropped and the message counts as not
-/// sent, for Meta has not got it: its next try has a new id. Anything else stays as it is.
-pub(crate) async fn unless_forgotten(
-    send: &Send,
-    context: &Context,
-    variant: VariantIndex,
-    outcome: SendOutcome,
-) -> SendOutcome {
-    let SendOutcome::Refused(error) = &outcome else {
-        return outcome;
+/// Whether Meta has refused a message for a file that it does not know any more: the id is dropped, and the message's next
+/// try has a new one.
+pub(crate) async fn is_forgotten(send: &Send, context: &Context, variant: VariantIndex, outcome: &SendOutcome) -> bool {
+    let SendOutcome::Refused(error) = outcome else {
+        return false;
     };
     let message = context.campaign.variants.get(usize::from(variant.0)).map(|variant| &variant.message);
     let media = message.filter(|_| is_unknown_media(error)).map(Message::media).unwrap_or_default();
     for id in media {
         let Some(meta_id) = context.media.get(&id) else { continue };
         match send.media.forget(context.campaign.workspace, &context.account, id, meta_id).await {
-            Ok(Forgotten::TryAgain) => return SendOutcome::NotSent,
+            Ok(Forgotten::TryAgain) => return true,
             Ok(Forgotten::Kept) => {}
             Err(error) => tracing::warn!(media = %id, %error, "Meta's id of a file could not be dropped"),
         }
     }
-    outcome
+    false
 }

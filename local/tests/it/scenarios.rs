@@ -1,5 +1,6 @@
 //! The whole stack over HTTP, as its users see it.
 
+mod consent;
 mod faults;
 mod funnel;
 mod graph;

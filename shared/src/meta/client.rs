@@ -16,8 +16,8 @@ use crate::secrets::AccessToken;
 /// Calls one Graph API, Meta's own or any other that speaks it. Cloning shares the connections.
 #[derive(Clone, Debug)]
 pub struct GraphClient {
-    http: reqwest::Client,
-    base: String,
+    pub(super) http: reqwest::Client,
+    pub(super) base: String,
 }
 
 /// What became of a send.
@@ -120,13 +120,21 @@ impl GraphClient {
     /// # Errors
     /// [`NoClient`].
     pub fn new(url: &str, version: &str) -> Result<Self, NoClient> {
+        Self::with_call_timeout(url, version, CALL_TIMEOUT)
+    }
+
+    /// The same, with another time that a call may take.
+    ///
+    /// # Errors
+    /// [`NoClient`].
+    pub fn with_call_timeout(url: &str, version: &str, call_timeout: Duration) -> Result<Self, NoClient> {
         let mut builder = reqwest::Client::builder();
         if is_on_this_machine(url) {
             builder = builder.no_proxy();
         }
         let http = builder
-            .timeout(CALL_TIMEOUT)
-            .connect_timeout(Duration::from_secs(5))
+            .timeout(call_timeout)
+            .connect_timeout(call_timeout / 2)
             .pool_idle_timeout(Duration::from_secs(60))
             .tcp_nodelay(true)
             .redirect(reqwest::redirect::Policy::none())

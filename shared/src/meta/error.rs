@@ -106,6 +106,7 @@ const CLASSES: &[(i64, ErrorClass)] = {
         (132_069, RetryAfterWindow),
         (133_004, Retry),
         (133_010, PauseAccount),
+        (134_101, RetryAfterWindow),
         (135_000, Retry),
         (137_000, Fix),
         (2_494_100, Retry),

@@ -1,6 +1,6 @@
 //! The keys of both tables. Every key of CORE starts with its workspace, so no query can cross one, but for what somebody
-//! outside asks for who cannot know the workspace: a link by its number, an account by Meta's number id, and the list of
-//! campaigns that the watchdog looks after.
+//! outside asks for who cannot know the workspace: a link by its number, an account by Meta's number id or by its WhatsApp
+//! Business Account's, and the list of campaigns that the watchdog looks after.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
@@ -8,8 +8,9 @@ use super::Item;
 use crate::activity;
 use crate::attempt::{AttemptKey, Seq, Shard};
 use crate::campaign::PageNumber;
-use crate::id::{AccountId, CampaignId, EventId, MediaId, UploadId, WorkspaceId};
+use crate::id::{AccountId, CampaignId, ContactId, EventId, MediaId, UploadId, WorkspaceId};
 use crate::link::code::LinkId;
+use crate::phone::canonical_digits;
 use crate::time::UnixMillis;
 
 /// Partition and sort key of one item.
@@ -137,6 +138,19 @@ pub fn touch(workspace: WorkspaceId, digits: &str, campaign: CampaignId) -> Key 
     Key::new(phone_alias_pk(workspace, digits), format!("{TOUCH_PREFIX}{campaign}"))
 }
 
+/// Which contact a number belongs to, and what its owner agreed to. All forms of a number
+/// ([`wa_id_variants`](crate::phone::wa_id_variants)) have one row.
+#[must_use]
+pub fn phone_alias(workspace: WorkspaceId, digits: &str) -> Key {
+    Key::new(phone_alias_pk(workspace, &canonical_digits(digits)), "ALIAS")
+}
+
+/// A contact.
+#[must_use]
+pub fn contact(workspace: WorkspaceId, contact: ContactId) -> Key {
+    Key::new(format!("WS#{workspace}#CONTACT#{contact}"), "CONTACT")
+}
+
 /// An account.
 #[must_use]
 pub fn account(workspace: WorkspaceId, account: AccountId) -> Key {
@@ -149,10 +163,28 @@ pub fn throttle(workspace: WorkspaceId, account: AccountId) -> Key {
     Key::new(format!("WS#{workspace}#ACCOUNT#{account}"), "THROTTLE")
 }
 
+/// What a business portfolio has used of Meta's messaging limit.
+#[must_use]
+pub fn portfolio(workspace: WorkspaceId, name: &str) -> Key {
+    Key::new(format!("WS#{workspace}#PORTFOLIO#{name}"), "PORTFOLIO")
+}
+
 /// Which account Meta's number id belongs to.
 #[must_use]
 pub fn number_route(phone_number_id: &str) -> Key {
     Key::new(format!("ROUTE#PHONE_NUMBER#{phone_number_id}"), "ROUTE")
+}
+
+/// Partition of the accounts whose numbers belong to a WhatsApp Business Account: some webhooks name nothing else.
+#[must_use]
+pub fn waba_route_pk(waba_id: &str) -> String {
+    format!("ROUTE#WABA#{waba_id}")
+}
+
+/// One of them.
+#[must_use]
+pub fn waba_route(waba_id: &str, account: AccountId) -> Key {
+    Key::new(waba_route_pk(waba_id), account.to_string())
 }
 
 /// A tracked link.
@@ -234,6 +266,12 @@ pub fn campaign_list(workspace: WorkspaceId) -> String {
 #[must_use]
 pub fn account_list(workspace: WorkspaceId) -> String {
     format!("WS#{workspace}#ACCOUNTS")
+}
+
+/// A workspace's contacts in the index of lists.
+#[must_use]
+pub fn contact_list(workspace: WorkspaceId) -> String {
+    format!("WS#{workspace}#CONTACTS")
 }
 
 #[cfg(test)]
