@@ -25,7 +25,6 @@ pub mod region;
 pub mod rollup;
 pub mod safety;
 pub mod secrets;
-pub mod shims;
 pub mod store;
 pub mod telemetry;
 pub mod template;

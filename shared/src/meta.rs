@@ -4,5 +4,6 @@ pub mod client;
 pub mod error;
 pub mod history;
 pub mod ladder;
+pub mod management;
 pub mod signature;
 pub mod webhook;

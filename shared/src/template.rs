@@ -224,6 +224,12 @@ pub struct StoredTemplate {
 }
 
 impl StoredTemplate {
+    /// Whether Meta lets messages with it through, as far as is known.
+    #[must_use]
+    pub const fn may_be_sent(&self) -> bool {
+        matches!(self.status, TemplateStatus::Approved | TemplateStatus::Other(_))
+    }
+
     /// What it expects of a message; `None` until its components were read.
     #[must_use]
     pub fn definition(&self) -> Option<Definition> {

@@ -9,6 +9,7 @@ mod create;
 mod idempotency;
 mod lifecycle;
 mod media;
+mod templates;
 mod view;
 
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use shared::http::auth::{ApiKeys, KeyHash, require_key};
 use shared::http::problem::Problem;
 use shared::link::ShortLinks;
 use shared::link::code::KeyRing;
+use shared::meta::client::{GraphClient, NoClient};
 use shared::queue::Queue;
 use shared::secrets::Secrets;
 use shared::store::Core;
@@ -40,11 +42,13 @@ pub struct Config {
     link_base_url: String,
     link_keys: KeyRing,
     admin_key: KeyHash,
+    graph_url: String,
+    graph_version: String,
 }
 
 impl Config {
-    /// Reads `CORE_TABLE`, `ROLLUP_TABLE`, `BUCKET`, `DISPATCH_QUEUE_URL`, `LINK_BASE_URL`, `LINK_KEYS` and
-    /// `ADMIN_API_KEY_SHA256`.
+    /// Reads `CORE_TABLE`, `ROLLUP_TABLE`, `BUCKET`, `DISPATCH_QUEUE_URL`, `LINK_BASE_URL`, `LINK_KEYS`,
+    /// `ADMIN_API_KEY_SHA256` and, with Meta's own as default, `META_GRAPH_URL` and `META_GRAPH_VERSION`.
     ///
     /// # Errors
     /// With everything that is missing or malformed.
@@ -56,6 +60,8 @@ impl Config {
         let link_base_url = settings.required("LINK_BASE_URL");
         let link_keys = settings.required("LINK_KEYS");
         let admin_key = settings.required("ADMIN_API_KEY_SHA256");
+        let graph_url = settings.or("META_GRAPH_URL", "https://graph.facebook.com".to_owned());
+        let graph_version = settings.or("META_GRAPH_VERSION", "v26.0".to_owned());
         settings.finish(|| {
             Some(Self {
                 core_table: core_table?,
@@ -65,6 +71,8 @@ impl Config {
                 link_base_url: link_base_url?,
                 link_keys: link_keys?,
                 admin_key: admin_key?,
+                graph_url,
+                graph_version,
             })
         })
     }
@@ -77,23 +85,29 @@ pub struct Api {
     bucket: Bucket,
     dispatch: Queue,
     links: ShortLinks,
+    link_base_url: String,
+    graph: GraphClient,
     secrets: Secrets,
     keys: ApiKeys,
 }
 
 impl Api {
     /// Connects the configuration with the clients.
-    #[must_use]
-    pub fn new(config: Config, clients: &Clients, secrets: Secrets) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// [`NoClient`].
+    pub fn new(config: Config, clients: &Clients, secrets: Secrets) -> Result<Self, NoClient> {
+        Ok(Self {
             core: Core::new(clients.dynamodb.clone(), config.core_table),
             rollups: Rollups::new(clients.dynamodb.clone(), config.rollup_table),
             bucket: Bucket::new(clients.s3.clone(), config.bucket),
             dispatch: Queue::new(clients.sqs.clone(), config.dispatch_queue_url),
             links: ShortLinks::new(&config.link_base_url, config.link_keys),
+            link_base_url: config.link_base_url,
+            graph: GraphClient::new(&config.graph_url, &config.graph_version)?,
             secrets,
             keys: ApiKeys::new(config.admin_key),
-        }
+        })
     }
 }
 
@@ -109,6 +123,8 @@ pub fn router(api: Api) -> Router {
         .route("/v1/campaigns/{id}/resume", post(lifecycle::resume))
         .route("/v1/campaigns/{id}/cancel", post(lifecycle::cancel))
         .route("/v1/campaigns/{id}/recipients/{phone}/close", post(close::close))
+        .route("/v1/accounts/{id}/templates", post(templates::create))
+        .route("/v1/accounts/{id}/templates/{template}/unpause", post(templates::unpause))
         .route("/v1/media", post(media::create))
         .route("/v1/media/uploads", post(media::expect_upload))
         .layer(middleware::from_fn_with_state(Arc::clone(&api), idempotency::repeat));
@@ -117,6 +133,11 @@ pub fn router(api: Api) -> Router {
         .route("/v1/accounts/{id}", get(accounts::one))
         .route("/v1/campaigns", get(campaigns::list))
         .route("/v1/campaigns/{id}", get(campaigns::one))
+        .route("/v1/accounts/{id}/templates", get(templates::list))
+        .route(
+            "/v1/accounts/{id}/templates/{template}",
+            get(templates::one).patch(templates::edit).delete(templates::delete),
+        )
         .route("/v1/media", get(media::list))
         .route("/v1/media/{id}", get(media::one).delete(media::delete));
     Router::new()

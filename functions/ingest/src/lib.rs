@@ -5,6 +5,7 @@ mod click;
 mod effects;
 mod place;
 mod reply;
+mod templates;
 mod visitor;
 mod webhook;
 

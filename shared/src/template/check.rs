@@ -69,7 +69,7 @@ impl Check {
             Header::Text { variables, .. } => return self.texts("header", variables, given, base),
             // Meta checks what this version does not know.
             Header::Other(_) => return,
-            Header::Media(kind) => kind.name(),
+            Header::Media(kind) => kind.as_str(),
             Header::Location => "location",
         };
         let Some((component, pointer)) = given else {
@@ -169,7 +169,7 @@ impl Check {
             let sub_type = component["sub_type"].as_str().unwrap_or_default().to_ascii_lowercase();
             match button.sub_type() {
                 None => {
-                    self.wrong(pointer, "this button takes no parameter: its address or number is approved as it is")
+                    self.wrong(pointer, "this button takes no parameter: its address or number is approved as it is");
                 }
                 // One-time codes are passed on under either name.
                 Some(wanted) if wanted != sub_type && !(*button == Button::OneTimeCode && sub_type == "otp") => {
