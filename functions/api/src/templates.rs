@@ -352,7 +352,7 @@ pub(crate) async fn delete(
             let deleted = api.graph.delete_template(&account.waba_id, &token, &name, Some(meta_id)).await;
             deleted.map_err(meta::problem)?;
         }
-        let now = meta::read_at(UnixMillis::now());
+        let now = meta::changed_at(UnixMillis::now());
         api.core.template_was_deleted(account.workspace, &account.waba_id, stored, now).await?;
     }
     Ok(StatusCode::NO_CONTENT)

@@ -7,6 +7,7 @@ use shared::campaign::Variant;
 use shared::campaign::message::Template;
 use shared::http::problem::{FieldError, Problem};
 use shared::template::{Definition, StoredTemplate, Tracking, check_parameters, language_code, trackable_links};
+use shared::time::UnixMillis;
 
 use super::meta;
 use crate::Api;
@@ -75,7 +76,7 @@ async fn look_up(api: &Api, account: &Account, template: &Template) -> Result<Kn
         return Ok(Known::Stored(Box::new(stored.clone())));
     }
     let language = language_code(&template.language);
-    match meta::read_name(api, account, &template.name).await? {
+    match meta::read_name(api, account, &template.name, meta::read_at(UnixMillis::now())).await? {
         Ok(found) if !found.iter().any(|found| found.language == language) => Ok(Known::Missing),
         Ok(_) => Ok(read().await?.map_or(Known::Missing, |stored| Known::Stored(Box::new(stored)))),
         // What is stored is better than nothing.

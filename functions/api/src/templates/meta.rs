@@ -21,6 +21,11 @@ pub(super) const fn read_at(asked_at: UnixMillis) -> UnixMillis {
     UnixMillis(asked_at.0 - CLOCKS_DIFFER_MS)
 }
 
+/// The time of a change that we have made ourselves just now, in Meta's whole seconds: whatever Meta told before it is older.
+pub(super) const fn changed_at(now: UnixMillis) -> UnixMillis {
+    UnixMillis(now.0 - now.0.rem_euclid(1_000))
+}
+
 /// Reads all templates of the account's WABA. Cut off anywhere, it leaves rows that are right and a list that is read again.
 pub(super) async fn refresh(api: &Api, account: &Account) -> Result<(), Problem> {
     let read_at = read_at(UnixMillis::now());
@@ -34,13 +39,13 @@ pub(super) async fn refresh(api: &Api, account: &Account) -> Result<(), Problem>
     Ok(())
 }
 
-/// Reads the templates of one name; what Meta has.
+/// Reads the templates of one name; what Meta has. `read_at` is the time that the answer is good for.
 pub(super) async fn read_name(
     api: &Api,
     account: &Account,
     name: &str,
+    read_at: UnixMillis,
 ) -> Result<Result<Vec<FetchedTemplate>, NotManaged>, Problem> {
-    let read_at = read_at(UnixMillis::now());
     let token = api.secrets.token(account.workspace, account.id).await?;
     let found = match api.graph.templates(&account.waba_id, &token, Some(name)).await {
         Ok(found) => found,
@@ -58,7 +63,7 @@ pub(super) async fn read_again(
     account: &Account,
     changed: &StoredTemplate,
 ) -> Result<StoredTemplate, Problem> {
-    if let Err(error) = read_name(api, account, &changed.name).await? {
+    if let Err(error) = read_name(api, account, &changed.name, changed_at(UnixMillis::now())).await? {
         // The change is made; the copy follows with the next reading or notification.
         tracing::warn!(account = %account.id, %error, "a template could not be read after its change");
     }

@@ -149,8 +149,17 @@ async fn a_template_that_meta_pauses_pauses_its_campaigns_and_says_so_and_they_g
     let (_, created) = create_campaign(&stack, &account, message("offer", &fitting()), 320).await;
     let id = created["id"].as_str().unwrap().to_owned();
     // A second one waits for its time.
-    let (_, waiting) = create_campaign(&stack, &account, message("offer", &fitting()), 1).await;
-    let scheduled = waiting["id"].as_str().unwrap().to_owned();
+    let waiting = json!({
+        "name": "Next year",
+        "account_id": account,
+        "variants": [{"name": "A", "message": message("offer", &json!([
+            {"type": "text", "text": "Ana"}, {"type": "text", "text": "this"}]))}],
+        "audience": {"recipients": [{"phone": "+60123459999"}]},
+        "schedule": {"start_at": "2099-01-01T00:00:00Z"},
+    });
+    let waiting = api.post("/v1/campaigns", &waiting).await.unwrap()["id"].as_str().unwrap().to_owned();
+    let started = api.post(&format!("/v1/campaigns/{waiting}/start"), &Value::Null).await.unwrap();
+    assert_eq!(started["status"], "scheduled");
     api.post(&format!("/v1/campaigns/{id}/start"), &Value::Null).await.unwrap();
 
     let simulator = stack.simulator().unwrap();
@@ -159,13 +168,19 @@ async fn a_template_that_meta_pauses_pauses_its_campaigns_and_says_so_and_they_g
     })
     .await;
     simulator.change_templates("offer", &TemplateChange::to(TemplateStatus::Paused)).await.unwrap();
-    let paused = until("the pause", Duration::from_secs(20), async || {
-        let campaign = api.get(&format!("/v1/campaigns/{id}")).await.unwrap();
-        (campaign["status"] == "paused").then_some(campaign)
-    })
-    .await;
-    let reason = paused["status_reason"].as_str().unwrap();
-    assert!(reason.contains("offer") || reason.contains("132015"), "{reason}");
+    for campaign in [&id, &waiting] {
+        let path = format!("/v1/campaigns/{campaign}");
+        let paused = until("the pause", Duration::from_secs(20), async || {
+            let campaign = api.get(&path).await.unwrap();
+            (campaign["status"] == "paused").then_some(campaign)
+        })
+        .await;
+        // The sender may meet Meta's refusal of the running one before the notification comes.
+        let reason = paused["status_reason"].as_str().unwrap();
+        let by_notification = reason.starts_with("the template offer (en_US) is PAUSED at Meta (FIRST_PAUSE");
+        assert!(by_notification || campaign == &id && reason.contains("132015"), "{reason}");
+    }
+    api.post(&format!("/v1/campaigns/{waiting}/cancel"), &Value::Null).await.unwrap();
     is_at(&api, &templates, "offer", "PAUSED").await;
     let (status, refused) = create_campaign(&stack, &account, message("offer", &fitting()), 1).await;
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
@@ -180,6 +195,5 @@ async fn a_template_that_meta_pauses_pauses_its_campaigns_and_says_so_and_they_g
     let ledger = simulator.ledger();
     assert!(ledger.recipients.values().all(|recipient| recipient.messages.len() == 1), "somebody got two messages");
     assert_eq!(ledger.recipients.len(), 320);
-    assert_eq!(api.get(&format!("/v1/campaigns/{scheduled}")).await.unwrap()["status"], "draft");
     stack.shutdown().await;
 }
