@@ -140,7 +140,7 @@ impl Core {
         }
         set_part(&mut update, part);
         for at in times {
-            unless_newer(&mut update, at, read_at);
+            unless_told(&mut update, at, read_at);
         }
         Ok(matches!(self.update(key.clone(), update).await?, Updated::Done(_)))
     }
@@ -164,7 +164,7 @@ impl Core {
                 let key = keys::template(workspace, waba_id, &stored.name, &stored.language);
                 let mut gone = identity(&stored.name, &stored.language);
                 set_part(&mut gone, status_part(&TemplateStatus::Deleted, None, None, None));
-                unless_newer(&mut gone, "status_at", read_at);
+                unless_told(&mut gone, "status_at", read_at);
                 self.update(key, gone).await?;
             }
         }
@@ -316,7 +316,16 @@ fn set_part(update: &mut Update, part: Part) {
 /// Of two pieces of news the newer one stays. Meta's times are whole seconds, so of two in one second the later one to
 /// arrive does.
 fn unless_newer(update: &mut Update, time: &str, at: UnixMillis) {
+    only_after(update, time, "<=", at);
+}
+
+/// An answer of Meta's does not replace what Meta has told by itself in the same second: the answer may be from before it.
+fn unless_told(update: &mut Update, time: &str, read_at: UnixMillis) {
+    only_after(update, time, "<", read_at);
+}
+
+fn only_after(update: &mut Update, time: &str, before: &str, at: UnixMillis) {
     update.set(time, number(at.0));
     let (name, at) = (update.name(time), update.value(number(at.0)));
-    update.only_if(format!("attribute_not_exists({name}) OR {name} <= {at}"));
+    update.only_if(format!("attribute_not_exists({name}) OR {name} {before} {at}"));
 }
