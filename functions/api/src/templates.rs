@@ -19,7 +19,9 @@ use shared::http::params::Params;
 use shared::http::problem::{FieldError, Problem};
 use shared::http::{MAX_LIMIT, body, limit};
 use shared::template::limits::{Proposal, check_proposal, next_edit};
-use shared::template::{FetchedTemplate, StoredTemplate, TemplateProblem, TemplateStatus, language_code};
+use shared::template::{
+    FetchedTemplate, StoredTemplate, TemplateChange, TemplateProblem, TemplateStatus, language_code,
+};
 use shared::time::UnixMillis;
 
 use crate::Api;
@@ -373,7 +375,14 @@ pub(crate) async fn unpause(
     }
     let (token, meta_id) = known_at_meta(&api, &account, &stored).await?;
     api.graph.unpause_template(meta_id, &token).await.map_err(meta::problem)?;
-    Ok(shown(&meta::read_again(&api, &account, &stored).await?))
+    let title = Some("UNPAUSE".to_owned());
+    let approved =
+        TemplateChange::Status { status: TemplateStatus::Approved, title, description: None, rejected_reason: None };
+    let (workspace, waba, at) = (account.workspace, &account.waba_id, meta::changed_at(UnixMillis::now()));
+    let named = (stored.name.as_str(), stored.language.as_str(), meta_id);
+    api.core.change_template(workspace, waba, named, &approved, at).await?;
+    let stored = api.core.template(workspace, waba, &stored.name, &stored.language).await?;
+    Ok(shown(&stored.ok_or_else(|| Problem::not_found("template"))?))
 }
 
 #[cfg(test)]

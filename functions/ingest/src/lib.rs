@@ -3,6 +3,7 @@
 
 mod click;
 mod effects;
+mod media;
 mod place;
 mod reply;
 mod templates;

@@ -10,7 +10,7 @@ use shared::meta::webhook::{
 use shared::time::UnixMillis;
 
 use crate::effects::{Effects, OfTry, Route, Wish, Word};
-use crate::{Ingest, NotIngested, reply, templates};
+use crate::{Ingest, NotIngested, media, reply, templates};
 
 /// Meta's error for a recipient who has stopped marketing messages (Meta, error codes).
 const STOPPED_MARKETING: i64 = 131_050;
@@ -33,6 +33,7 @@ pub(crate) async fn effects(ingest: &Ingest, body: &[u8], received_at: UnixMilli
         }
     };
     let mut routes = Routes::new(ingest);
+    let mut unusable = media::Seen::default();
     for item in notification.items {
         // A status carries its attempt's key with it; it needs no look-up at all.
         if let Event::Status(status) = &item.event
@@ -42,6 +43,8 @@ pub(crate) async fn effects(ingest: &Ingest, body: &[u8], received_at: UnixMilli
                 effects.learn(key, evidence, Some(OfTry { number, wamid: &status.wamid }));
             }
             stopped(&mut effects, key.workspace, status);
+            let campaign = (key.workspace, key.campaign);
+            media::forget_if_unusable(ingest, &mut unusable, campaign, status, received_at).await?;
             continue;
         }
         let mut route = routes.of(item.phone_number_id.as_deref()).await?;
