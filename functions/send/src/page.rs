@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::context::Context;
 use crate::look::{self, Sorted};
 use crate::media::{self, Prepared};
-use crate::recipient::Ready;
+use crate::recipient::Candidate;
 use crate::stop::{self, Stop};
 use crate::turn::Turn;
 use crate::{SHORTEST_WAIT, Send, gate, message, recipient, turn, unknown};
@@ -186,18 +186,15 @@ async fn in_turn(
     context: &Context,
     free: Vec<(Recipient, Try, Option<Attempt>)>,
 ) -> Result<Worked, NotSent> {
-    let mut ready = Vec::with_capacity(free.len());
+    let mut candidates = Vec::with_capacity(free.len());
     for (recipient, tried, known) in free {
         let attempt = known.unwrap_or_else(|| first_attempt(context, &recipient));
         match message::content(send, context, &recipient) {
-            Ok(content) => {
-                let fingerprint = gate::fingerprint(&content, &send.links);
-                ready.push(Ready { recipient, tried, attempt, content, fingerprint });
-            }
+            Ok(content) => candidates.push(Candidate { recipient, tried, attempt, content }),
             Err(reason) => unsendable(send, context, &recipient, tried, &attempt, reason).await?,
         }
     }
-    let ready = gate::admit(send, context, ready).await?;
+    let ready = gate::admit(send, context, candidates).await?;
     if ready.is_empty() {
         return Ok(Worked::Sent(None));
     }

@@ -19,14 +19,19 @@ use crate::{Send, media, message};
 /// they take: whoever is claimed and not yet called when a process dies becomes unknown.
 const CLAIM_AHEAD: Duration = Duration::from_millis(80);
 
-/// Somebody who is to be sent to.
-pub(crate) struct Ready {
+/// Somebody who is to be sent to, if the rules allow it.
+pub(crate) struct Candidate {
     pub(crate) recipient: Recipient,
     pub(crate) tried: Try,
     /// The row as it was read, or as it is to be born.
     pub(crate) attempt: Attempt,
     /// What is sent, see [`message::content`].
     pub(crate) content: Value,
+}
+
+/// Somebody whom the rules allow to be sent to.
+pub(crate) struct Ready {
+    pub(crate) candidate: Candidate,
     /// Names the content for rules about repeats.
     pub(crate) fingerprint: u64,
 }
@@ -42,7 +47,8 @@ pub(crate) async fn send(
     ready: Ready,
     slot: UnixMicros,
 ) -> Result<Option<Stop>, StoreError> {
-    let Ready { recipient, tried: Try { number, .. }, attempt, .. } = &ready;
+    let Candidate { recipient, tried: this_try, attempt, content } = &ready.candidate;
+    let number = this_try.number;
     let claim_at = UnixMillis(slot.to_millis().0 - i64::try_from(CLAIM_AHEAD.as_millis()).unwrap_or(0));
     tokio::select! {
         biased;
@@ -50,9 +56,9 @@ pub(crate) async fn send(
         () = sleep_until(claim_at) => {}
     }
     let key: AttemptKey = context.campaign.attempt_key(recipient.seq);
-    let body = message::addressed(&ready.content, recipient, &key, *number);
+    let body = message::addressed(content, recipient, &key, number);
     let claim = Claim::for_slot(slot.to_millis(), send.call_timeout);
-    if send.core.claim(&key, attempt, ready.tried, &claim).await? == Claimed::Lost {
+    if send.core.claim(&key, attempt, *this_try, &claim).await? == Claimed::Lost {
         return Ok(None);
     }
     let touch = Touch {
@@ -64,8 +70,7 @@ pub(crate) async fn send(
         at: slot.to_millis(),
         content: Some(ready.fingerprint),
     };
-    let tried =
-        Tried { key, number: *number, refusals: attempt.refusals, digits: recipient.phone.digits(), slot: touch.at };
+    let tried = Tried { key, number, refusals: attempt.refusals, digits: recipient.phone.digits(), slot: touch.at };
     if let Err(error) = send.core.touch(key.workspace, tried.digits, &touch).await {
         outcome::give_back(send, &tried).await?;
         return Err(error);
