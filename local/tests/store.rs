@@ -23,6 +23,8 @@ mod media;
 mod requests;
 #[path = "store/slots.rs"]
 mod slots;
+#[path = "store/templates.rs"]
+mod templates;
 
 use std::future::Future;
 

@@ -14,6 +14,7 @@ mod links;
 mod media;
 pub mod rollups;
 pub mod schema;
+mod templates;
 mod throttles;
 mod touches;
 

@@ -20,6 +20,7 @@ use shared::time::UnixMillis;
 use crate::Api;
 use crate::audience::AudienceField;
 use crate::media;
+use crate::templates::fitting;
 use crate::view::CampaignView;
 
 /// Skipped lines listed in the answer; all of them can be read from the campaign's recipients.
@@ -98,6 +99,7 @@ pub(crate) async fn campaign(
         .await?
         .ok_or_else(|| Problem::invalid("/account_id", "there is no such account"))?;
     let media = media::of_variants(api, workspace, &new.variants).await?;
+    let warnings = fitting::check(api, &account, &new.variants).await?;
     let audience = plan(id, &new.variants, lines);
     if audience.recipients.is_empty() {
         return Err(nobody(&audience));
@@ -146,7 +148,9 @@ pub(crate) async fn campaign(
     let created = api.core.create_campaign(&campaign).await?;
     // If not, an earlier run of this very request has written it, and it may have been started since.
     let stored = if created { None } else { api.core.campaign(workspace, id).await? };
-    answer(&stored.unwrap_or(campaign), &audience.skipped, account.messages_per_second)
+    let mut shown = answer(&stored.unwrap_or(campaign), &audience.skipped, account.messages_per_second)?;
+    shown["warnings"] = json!(warnings);
+    Ok(shown)
 }
 
 fn answer(campaign: &Campaign, skipped: &[Skipped], account_rate: u32) -> Result<Value, Problem> {

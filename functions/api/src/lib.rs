@@ -9,6 +9,7 @@ mod create;
 mod idempotency;
 mod lifecycle;
 mod media;
+mod templates;
 mod view;
 
 use std::sync::Arc;
@@ -84,8 +85,9 @@ pub struct Api {
     bucket: Bucket,
     dispatch: Queue,
     links: ShortLinks,
-    secrets: Secrets,
+    link_base_url: String,
     graph: GraphClient,
+    secrets: Secrets,
     keys: ApiKeys,
 }
 
@@ -101,8 +103,9 @@ impl Api {
             bucket: Bucket::new(clients.s3.clone(), config.bucket),
             dispatch: Queue::new(clients.sqs.clone(), config.dispatch_queue_url),
             links: ShortLinks::new(&config.link_base_url, config.link_keys),
-            secrets,
+            link_base_url: config.link_base_url,
             graph: GraphClient::new(&config.graph_url, &config.graph_version)?,
+            secrets,
             keys: ApiKeys::new(config.admin_key),
         })
     }
@@ -123,6 +126,8 @@ pub fn router(api: Api) -> Router {
         .route("/v1/campaigns/{id}/resume", post(lifecycle::resume))
         .route("/v1/campaigns/{id}/cancel", post(lifecycle::cancel))
         .route("/v1/campaigns/{id}/recipients/{phone}/close", post(close::close))
+        .route("/v1/accounts/{id}/templates", post(templates::create))
+        .route("/v1/accounts/{id}/templates/{template}/unpause", post(templates::unpause))
         .route("/v1/media", post(media::create))
         .route("/v1/media/uploads", post(media::expect_upload))
         .layer(middleware::from_fn_with_state(Arc::clone(&api), idempotency::repeat));
@@ -132,6 +137,11 @@ pub fn router(api: Api) -> Router {
         .route("/v1/accounts/{id}/quota", get(accounts::quota::show))
         .route("/v1/campaigns", get(campaigns::list))
         .route("/v1/campaigns/{id}", get(campaigns::one))
+        .route("/v1/accounts/{id}/templates", get(templates::list))
+        .route(
+            "/v1/accounts/{id}/templates/{template}",
+            get(templates::one).patch(templates::edit).delete(templates::delete),
+        )
         .route("/v1/media", get(media::list))
         .route("/v1/media/{id}", get(media::one).delete(media::delete));
     Router::new()

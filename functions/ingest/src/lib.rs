@@ -4,8 +4,10 @@
 mod account;
 mod click;
 mod effects;
+mod media;
 mod place;
 mod reply;
+mod templates;
 mod visitor;
 mod webhook;
 

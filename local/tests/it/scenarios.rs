@@ -10,6 +10,7 @@ mod lifecycle;
 mod media;
 mod samples;
 mod signatures;
+mod templates;
 
 use std::time::{Duration, Instant};
 

@@ -187,6 +187,27 @@ pub fn waba_route(waba_id: &str, account: AccountId) -> Key {
     Key::new(waba_route_pk(waba_id), account.to_string())
 }
 
+/// Partition of the templates of a WhatsApp Business Account, as this workspace knows them.
+#[must_use]
+pub fn waba_pk(workspace: WorkspaceId, waba_id: &str) -> String {
+    format!("WS#{workspace}#WABA#{waba_id}")
+}
+
+/// What a template's sort key starts with.
+pub const TEMPLATE_PREFIX: &str = "TEMPLATE#";
+
+/// A template in one language.
+#[must_use]
+pub fn template(workspace: WorkspaceId, waba_id: &str, name: &str, language: &str) -> Key {
+    Key::new(waba_pk(workspace, waba_id), format!("{TEMPLATE_PREFIX}{name}#{language}"))
+}
+
+/// When the templates of a WhatsApp Business Account were last read from Meta.
+#[must_use]
+pub fn template_list(workspace: WorkspaceId, waba_id: &str) -> Key {
+    Key::new(waba_pk(workspace, waba_id), "TEMPLATES_READ")
+}
+
 /// A tracked link.
 #[must_use]
 pub fn link(link: LinkId) -> Key {
