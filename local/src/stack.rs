@@ -284,7 +284,11 @@ async fn start_sources(
     // A page sleeps until its slots (12 s ahead and 10 s long at most) and its last call may take 10 s.
     let send =
         SqsSource { function_timeout: Duration::from_secs(60), ..queue(&resources.send.url, 1, Duration::ZERO, 16) };
-    let commands = queue(&resources.dispatch.url, 10, Duration::from_millis(50), 1);
+    // Audiences and imports take minutes; other commands need not wait for them.
+    let commands = SqsSource {
+        function_timeout: Duration::from_secs(900),
+        ..queue(&resources.dispatch.url, 10, Duration::from_millis(50), 4)
+    };
     let stream = StreamSource {
         batch_size: 500,
         max_retries: None,

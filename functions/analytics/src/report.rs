@@ -157,7 +157,7 @@ impl Report {
             pending: i64::from(campaign.planned()) - settled,
             skipped: i64::from(campaign.skipped),
             unknown: all.count("unknown"),
-            holdout: 0,
+            holdout: i64::from(campaign.holdout),
             clicks: Clicks::new(tally, &all),
             variants: variants.collect(),
             figures: Figures::new(&all),

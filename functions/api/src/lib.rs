@@ -1,13 +1,18 @@
-//! The API that operators and their programs write through: accounts, campaigns, and what can be done to them. Reports are
-//! read from `analytics`.
+//! The API that operators and their programs write through: accounts, contacts, campaigns, and what can be done to them.
+//! Reports are read from `analytics`.
 
 mod accounts;
 mod audience;
 mod campaigns;
 mod close;
+mod contacts;
 mod create;
+mod draft;
+mod duplicate;
 mod idempotency;
+mod imports;
 mod lifecycle;
+mod uploads;
 mod view;
 
 use std::sync::Arc;
@@ -107,13 +112,24 @@ pub fn router(api: Api) -> Router {
         .route("/v1/campaigns/{id}/pause", post(lifecycle::pause))
         .route("/v1/campaigns/{id}/resume", post(lifecycle::resume))
         .route("/v1/campaigns/{id}/cancel", post(lifecycle::cancel))
+        .route("/v1/campaigns/{id}/duplicate", post(duplicate::duplicate))
+        .route("/v1/campaigns/{id}/test", post(duplicate::test))
         .route("/v1/campaigns/{id}/recipients/{phone}/close", post(close::close))
+        .route("/v1/audiences/uploads", post(uploads::create))
+        .route("/v1/contacts", post(contacts::upsert))
+        .route("/v1/contacts/import", post(imports::create))
+        .route("/v1/contacts/{id}/opt-in", post(contacts::opt_in))
+        .route("/v1/contacts/{id}/opt-out", post(contacts::opt_out))
         .layer(middleware::from_fn_with_state(Arc::clone(&api), idempotency::repeat));
     let reads = Router::new()
         .route("/v1/accounts", get(accounts::list))
         .route("/v1/accounts/{id}", get(accounts::one))
         .route("/v1/campaigns", get(campaigns::list))
-        .route("/v1/campaigns/{id}", get(campaigns::one));
+        .route("/v1/campaigns/{id}", get(campaigns::one))
+        .route("/v1/contacts", get(contacts::list))
+        .route("/v1/contacts/{id}", get(contacts::one))
+        .route("/v1/contacts/imports/{id}", get(imports::one))
+        .route("/v1/contacts/imports/{id}/rejects", get(imports::rejects));
     Router::new()
         .merge(writes)
         .merge(reads)

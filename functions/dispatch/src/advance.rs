@@ -76,7 +76,7 @@ pub(crate) async fn campaign(
     if next_page > campaign.next_page || done_before > campaign.done_before {
         dispatch.core.advance_cursors(workspace, id, next_page, done_before).await?;
     }
-    if done_before >= campaign.pages {
+    if campaign.planning.is_none() && done_before >= campaign.pages {
         let end = Transition {
             from: Status::Running,
             to: Status::Completed,

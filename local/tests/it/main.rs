@@ -12,6 +12,7 @@
 mod dynamodb;
 mod http_gateway;
 mod persistence;
+mod planning_speed;
 mod s3;
 mod scenarios;
 mod sqs;

@@ -1,6 +1,8 @@
 //! The whole stack over HTTP, as its users see it.
 
+mod audience;
 mod consent;
+mod contacts;
 mod faults;
 mod funnel;
 mod graph;

@@ -10,7 +10,7 @@ use crate::{NOW, Tables, WORKSPACE, account_id, at_once};
 
 const FAR: UnixMillis = UnixMillis(i64::MAX);
 
-fn campaign(id: CampaignId, workspace: WorkspaceId) -> Campaign {
+pub(crate) fn campaign(id: CampaignId, workspace: WorkspaceId) -> Campaign {
     Campaign {
         v: 1,
         id,
@@ -28,6 +28,7 @@ fn campaign(id: CampaignId, workspace: WorkspaceId) -> Campaign {
         budget: None,
         holdout: 0,
         planning: None,
+        test_of: None,
         links: Vec::new(),
         recipients: 10,
         skipped: 0,
