@@ -287,6 +287,8 @@ async fn start_sources(
     // Audiences and imports take minutes; other commands need not wait for them.
     let commands = SqsSource {
         function_timeout: Duration::from_secs(900),
+        // A job that is cut off goes on at the next start.
+        drain_within: Duration::from_secs(5),
         ..queue(&resources.dispatch.url, 10, Duration::from_millis(50), 4)
     };
     let stream = StreamSource {

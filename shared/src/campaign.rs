@@ -312,6 +312,33 @@ mod tests {
     }
 
     #[test]
+    fn an_audience_that_is_being_read_is_stored_in_this_shape() {
+        let stored = |source: AudienceSource| {
+            let planning = Planning { source, lines: 3, start_early: false, failed: None };
+            serde_json::to_string(&planning).unwrap()
+        };
+        assert_eq!(
+            stored(AudienceSource::Csv {
+                key: "uploads/x".to_owned(),
+                etag: Some("\"e\"".to_owned()),
+                columns: [("phone".to_owned(), "Mobile".to_owned())].into(),
+            }),
+            r#"{"source":{"kind":"csv","key":"uploads/x","etag":"\"e\"","columns":{"phone":"Mobile"}},"lines":3,"start_early":false}"#
+        );
+        assert_eq!(
+            stored(AudienceSource::Import { import: "imp_01J00000000000000000000000".parse().unwrap() }),
+            r#"{"source":{"kind":"import","import":"imp_01J00000000000000000000000"},"lines":3,"start_early":false}"#
+        );
+        assert_eq!(
+            stored(AudienceSource::Campaign {
+                workspace: WorkspaceId::FIRST,
+                campaign: "cmp_01J00000000000000000000000".parse().unwrap(),
+            }),
+            r#"{"source":{"kind":"campaign","workspace":"wsp_00000000000000000000000001","campaign":"cmp_01J00000000000000000000000"},"lines":3,"start_early":false}"#
+        );
+    }
+
+    #[test]
     fn a_campaign_has_a_shard_for_each_thousand() {
         assert_eq!([0, 250, 1_000, 1_001, 1_000_000].map(shards_for), [1, 1, 1, 2, 32]);
     }

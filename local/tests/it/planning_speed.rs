@@ -20,9 +20,9 @@ const LINES: u32 = 1_000_000;
 /// A number of one of three countries; each once.
 fn phone(n: u32) -> String {
     match n % 10 {
-        0 => format!("+65{}", 80_000_000 + n),
-        1 => format!("+9198{:08}", n),
-        _ => format!("+60111{n:07}"),
+        0 => format!("+65{}", 81_000_000 + n),
+        1 => format!("+91{}", 9_800_000_000_u64 + u64::from(n)),
+        _ => format!("+6011{}", 10_000_000 + n),
     }
 }
 

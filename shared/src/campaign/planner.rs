@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::audience::{HeldOut, Line, NumberedLine, Recipient, Skipped};
 use super::render::{Fields, Filled};
-use super::{PAGE_SIZE, PageNumber, Variant, assign_variant, is_held_out};
+use super::{PAGE_SIZE, PageNumber, Variant, VariantIndex, assign_variant, is_held_out};
 use crate::attempt::Seq;
 use crate::id::CampaignId;
 use crate::link::code::RecipientSeq;
@@ -61,6 +61,14 @@ pub struct Planner {
     planned: u32,
 }
 
+/// A line that can be sent to.
+struct Checked {
+    phone: PhoneNumber,
+    region: Option<String>,
+    variant: VariantIndex,
+    name: Option<String>,
+}
+
 impl Planner {
     /// Before the first line.
     #[must_use]
@@ -76,12 +84,12 @@ impl Planner {
             Err(reason) => return skipped(String::new(), reason),
         };
         match self.check(&line) {
-            Ok((phone, region)) => self.place(number, phone, region, line),
+            Ok(checked) => self.place(number, checked, line),
             Err(reason) => skipped(line.phone, reason),
         }
     }
 
-    fn check(&mut self, line: &Line) -> Result<(PhoneNumber, Option<String>), String> {
+    fn check(&mut self, line: &Line) -> Result<Checked, String> {
         let (phone, region) = PhoneNumber::with_region(&line.phone).map_err(|reason| reason.to_string())?;
         if self.planned >= MAX_RECIPIENTS {
             return Err(format!("a campaign has at most {MAX_RECIPIENTS} recipients"));
@@ -93,21 +101,20 @@ impl Planner {
             return Err("the number is in the audience already".to_owned());
         }
         let variant = assign_variant(self.rules.campaign, &phone, &self.rules.variants);
-        if let Some(variant) = self.rules.variants.get(usize::from(variant.0)) {
-            let name = name_of(line);
-            let fields = Fields { variables: &line.variables, name: name.as_deref(), link: &longest_short_link };
-            variant.message.fill(&fields).map_err(|reason| reason.to_string())?;
+        let name = line.name.as_deref().map(str::trim).filter(|name| !name.is_empty());
+        if let Some(Variant { message, .. }) = self.rules.variants.get(usize::from(variant.0)) {
+            let fields = Fields { variables: &line.variables, name, link: &longest_short_link };
+            message.fill(&fields).map_err(|reason| reason.to_string())?;
         }
-        Ok((phone, region))
+        Ok(Checked { phone, region, variant, name: name.map(str::to_owned) })
     }
 
-    fn place(&mut self, number: u64, phone: PhoneNumber, region: Option<String>, line: Line) -> Verdict {
-        let name = name_of(&line);
+    fn place(&mut self, number: u64, checked: Checked, line: Line) -> Verdict {
+        let Checked { phone, region, variant, name } = checked;
         let variables = line.variables;
         if is_held_out(self.rules.campaign, &phone, self.rules.holdout_percent) {
             return Verdict::HeldOut(HeldOut { line: number, phone, name, variables });
         }
-        let variant = assign_variant(self.rules.campaign, &phone, &self.rules.variants);
         self.planned += 1;
         let page = self.open.entry(region).or_default();
         // Its place is known when the page is full.
@@ -134,10 +141,6 @@ impl Planner {
         }
         Page { number, recipients }
     }
-}
-
-fn name_of(line: &Line) -> Option<String> {
-    line.name.as_deref().map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned)
 }
 
 /// Stands for the recipient's link while the message is only measured: a domain and twelve characters.
@@ -261,6 +264,29 @@ mod tests {
         let planned: HashSet<_> = plan.pages.iter().flat_map(|page| &page.recipients).map(|one| &one.phone).collect();
         assert!(plan.held_out.iter().all(|person| !planned.contains(&person.phone)));
         assert_eq!(planned.len() + plan.held_out.len(), 2_000);
+    }
+
+    #[test]
+    fn pages_and_lists_are_stored_in_this_shape() {
+        let plan = planned("phone,name,city\n+60123456789,Aisha,Ipoh\n12,X,Y\n", "Hi {{name}}");
+        assert_eq!(
+            serde_json::to_string(&plan.pages[0].recipients).unwrap(),
+            r#"[{"seq":0,"phone":"+60123456789","name":"Aisha","variant":0,"variables":{"city":"Ipoh"}}]"#
+        );
+        assert_eq!(
+            serde_json::to_string(&plan.skipped[0]).unwrap(),
+            r#"{"line":3,"phone":"12","reason":"no such number in the numbering plan of its country"}"#
+        );
+        let held_out = HeldOut {
+            line: 7,
+            phone: "+60123456789".parse().unwrap(),
+            name: None,
+            variables: [("city".to_owned(), "Ipoh".to_owned())].into(),
+        };
+        assert_eq!(
+            serde_json::to_string(&held_out).unwrap(),
+            r#"{"line":7,"phone":"+60123456789","variables":{"city":"Ipoh"}}"#
+        );
     }
 
     #[test]
