@@ -17,10 +17,14 @@ mod contacts;
 mod counters;
 #[path = "store/evidence.rs"]
 mod evidence;
+#[path = "store/halts.rs"]
+mod halts;
 #[path = "store/imports.rs"]
 mod imports;
 #[path = "store/jobs.rs"]
 mod jobs;
+#[path = "store/media.rs"]
+mod media;
 #[path = "store/requests.rs"]
 mod requests;
 #[path = "store/slots.rs"]

@@ -6,6 +6,7 @@
 
 pub mod callback;
 pub mod claim;
+pub mod earlier;
 
 use serde::{Deserialize, Serialize};
 
@@ -159,6 +160,17 @@ impl Failure {
     }
 }
 
+/// Why a planned recipient gets no message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Skip {
+    /// When that was decided.
+    pub at: UnixMillis,
+    /// The rule, such as `opted_out`.
+    pub code: String,
+    /// For people.
+    pub reason: String,
+}
+
 /// The stored attempt. Stays well under 1 KB, for it is written up to five times.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempt {
@@ -177,6 +189,15 @@ pub struct Attempt {
     pub page: PageNumber,
     /// How often the send was claimed; the attempt number in the callback data.
     pub number: u16,
+    /// Tries up to this number are over and done with: a report of theirs says nothing about the present try.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub superseded: u16,
+    /// Tries that failed and were followed by another.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<earlier::EarlierTry>,
+    /// It is not sent at all, by a rule of the account or the campaign.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skipped: Option<Skip>,
     /// How often Meta has refused it with an error that asks to try again.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub refusals: u16,
@@ -257,12 +278,23 @@ pub enum Evidence {
 pub enum Standing {
     /// Claimed or to be claimed again; no answer yet.
     Pending,
+    /// Not sent, by a rule.
+    Skipped,
     /// Nobody knows whether Meta has the message.
     Unknown,
     /// It failed and nothing proves that it arrived all the same.
     Failed,
     /// The furthest stage that was reached.
     Reached(Stage),
+}
+
+impl Evidence {
+    /// Whether it tells how a single try ended. What people do proves that a message of ours arrived, whichever try it
+    /// was.
+    #[must_use]
+    pub const fn is_of_one_try(&self) -> bool {
+        matches!(self, Self::Failed(_) | Self::Flag(Flag::Accepted | Flag::Sent, _))
+    }
 }
 
 impl Attempt {
@@ -277,6 +309,9 @@ impl Attempt {
             variant,
             page,
             number: 1,
+            superseded: 0,
+            earlier: Vec::new(),
+            skipped: None,
             refusals: 0,
             claim: None,
             released: None,
@@ -379,7 +414,7 @@ impl Attempt {
     /// by hand says nothing about the send.
     #[must_use]
     pub const fn is_settled(&self) -> bool {
-        self.reached(Stage::Sent) || self.failed.is_some() || self.unknown.is_some()
+        self.reached(Stage::Sent) || self.failed.is_some() || self.unknown.is_some() || self.skipped.is_some()
     }
 
     /// Where the attempt stands.
@@ -391,103 +426,11 @@ impl Attempt {
             _ if self.failed.is_some() => Standing::Failed,
             Some(stage) => Standing::Reached(stage),
             None if self.unknown.is_some() => Standing::Unknown,
+            None if self.skipped.is_some() => Standing::Skipped,
             None => Standing::Pending,
         }
     }
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
-
-    /// An attempt that was claimed once and of which nothing else is known.
-    pub(crate) fn claimed() -> Attempt {
-        let account = "acc_01J00000000000000000000000".parse().unwrap();
-        Attempt::new("+60123456789".parse().unwrap(), account, VariantIndex(0), PageNumber(0))
-    }
-
-    pub(crate) fn at(seconds: i64) -> Moment {
-        Moment { at: UnixMillis::from_seconds(seconds), seen: UnixMillis::from_seconds(seconds + 1) }
-    }
-
-    fn failure(code: i64, seconds: i64) -> Evidence {
-        let Moment { at, seen } = at(seconds);
-        Evidence::Failed(Failure { at, seen, code, title: None, details: None })
-    }
-
-    #[test]
-    fn read_proves_delivered() {
-        let mut attempt = claimed();
-        attempt.learn(&Evidence::Flag(Flag::Read, at(5)));
-        assert_eq!(attempt.standing(), Standing::Reached(Stage::Read));
-        assert!(attempt.reached(Stage::Delivered) && attempt.inferred(Stage::Delivered));
-        assert!(!attempt.inferred(Stage::Read));
-    }
-
-    #[test]
-    fn a_reply_proves_delivery_and_an_open_but_no_click() {
-        let mut attempt = claimed();
-        attempt.learn(&Evidence::Flag(Flag::Replied, at(5)));
-        assert!(attempt.inferred(Stage::Read) && attempt.inferred(Stage::Delivered) && attempt.inferred(Stage::Sent));
-        assert!(!attempt.reached(Stage::Clicked));
-    }
-
-    #[test]
-    fn a_failure_after_delivery_does_not_lower_the_stage() {
-        let mut attempt = claimed();
-        attempt.learn(&Evidence::Flag(Flag::Delivered, at(5)));
-        attempt.learn(&failure(131_026, 6));
-        assert_eq!(attempt.standing(), Standing::Reached(Stage::Delivered));
-        assert!(attempt.failed.is_some());
-    }
-
-    #[test]
-    fn a_failure_after_sent_is_a_failure() {
-        let mut attempt = claimed();
-        attempt.learn(&Evidence::Flag(Flag::Sent, at(5)));
-        attempt.learn(&failure(131_049, 6));
-        assert_eq!(attempt.standing(), Standing::Failed);
-    }
-
-    #[test]
-    fn any_status_resolves_an_unknown() {
-        let mut attempt = claimed();
-        attempt.unknown = Some(at(9));
-        assert_eq!(attempt.standing(), Standing::Unknown);
-        attempt.learn(&Evidence::Flag(Flag::Sent, at(5)));
-        assert_eq!(attempt.standing(), Standing::Reached(Stage::Sent));
-    }
-
-    #[test]
-    fn the_earliest_time_is_kept_whatever_comes_first() {
-        let (early, late) = (Evidence::Flag(Flag::Delivered, at(5)), Evidence::Flag(Flag::Delivered, at(8)));
-        let (mut one, mut other) = (claimed(), claimed());
-        one.learn(&early);
-        one.learn(&late);
-        other.learn(&late);
-        other.learn(&early);
-        assert_eq!(one.delivered, Some(at(5)));
-        assert!(one == other);
-    }
-
-    #[test]
-    fn closing_proves_nothing_but_itself() {
-        let mut attempt = claimed();
-        attempt.learn(&Evidence::Flag(Flag::Closed, at(5)));
-        assert_eq!(attempt.standing(), Standing::Reached(Stage::Closed));
-        assert!(!attempt.reached(Stage::Sent));
-    }
-
-    #[test]
-    fn the_stored_shape_is_pinned() {
-        let mut attempt = claimed();
-        attempt.learn(&Evidence::Flag(Flag::Accepted, at(5)));
-        assert_eq!(
-            serde_json::to_string(&attempt).unwrap(),
-            concat!(
-                r#"{"v":1,"phone":"+60123456789","account":"acc_01J00000000000000000000000","variant":0,"page":0,"#,
-                r#""number":1,"accepted":{"at":5000,"seen":6000}}"#
-            )
-        );
-    }
-}
+pub(crate) mod tests;

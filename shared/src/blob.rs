@@ -1,18 +1,20 @@
-//! The bucket: pages of an audience, bodies that are too large for a queue, lists too long for a table. How an audience
-//! is laid there and read back is in [`audience`].
+//! The bucket: pages of an audience, bodies that are too large for a queue, lists too long for a table, media. How an
+//! audience is laid there and read back is in [`audience`].
 
 pub mod audience;
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::Duration;
 
-use aws_sdk_s3::error::{DisplayErrorContext, SdkError};
+use aws_sdk_s3::error::DisplayErrorContext;
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
+use futures::Stream;
 
 use crate::campaign::PageNumber;
-use crate::id::{CampaignId, EventId, ImportId, UploadId, WorkspaceId};
+use crate::id::{CampaignId, EventId, ImportId, MediaId, UploadId, WorkspaceId};
 
 /// One bucket.
 #[derive(Clone, Debug)]
@@ -39,7 +41,7 @@ pub enum BlobError {
     /// S3 refused or could not be reached: retry.
     #[error("{operation} of {key} failed: {message}")]
     Unavailable {
-        /// `put`, `get`, `head` or `presign`.
+        /// `put`, `get`, `head`, `copy`, `delete` or `presign`.
         operation: &'static str,
         /// The object's key.
         key: String,
@@ -106,7 +108,7 @@ impl Bucket {
             Err(error) if error.as_service_error().is_some_and(|error| error.is_not_found()) => {
                 Err(BlobError::NotFound { key: key.to_owned() })
             }
-            Err(error) => Err(unavailable("head", key, &error)),
+            Err(error) => Err(unavailable("head", key, &DisplayErrorContext(&error))),
         }
     }
 
@@ -122,7 +124,7 @@ impl Bucket {
             Err(error) if error.as_service_error().is_some_and(|e| e.is_no_such_key()) => {
                 return Err(BlobError::NotFound { key: key.to_owned() });
             }
-            Err(error) => return Err(unavailable("get", key, &error)),
+            Err(error) => return Err(unavailable("get", key, &DisplayErrorContext(&error))),
         };
         // Compared here and not by S3's `If-Match`, so that every engine does the same.
         if etag.is_some_and(|expected| object.e_tag.as_deref().is_some_and(|found| found != expected)) {
@@ -138,10 +140,9 @@ impl Bucket {
     /// # Errors
     /// [`BlobError::Unavailable`] when there is nothing to sign with.
     pub async fn upload_url(&self, key: &str, valid: Duration) -> Result<String, BlobError> {
-        let failed = |message: String| BlobError::Unavailable { operation: "presign", key: key.to_owned(), message };
-        let config = PresigningConfig::expires_in(valid).map_err(|error| failed(error.to_string()))?;
+        let config = PresigningConfig::expires_in(valid).map_err(|error| unavailable("presign", key, &error))?;
         let signed = self.client.put_object().bucket(&self.name).key(key).presigned(config).await;
-        let signed = signed.map_err(|error| failed(DisplayErrorContext(&error).to_string()))?;
+        let signed = signed.map_err(|error| unavailable("presign", key, &DisplayErrorContext(&error)))?;
         Ok(signed.uri().to_owned())
     }
 }
@@ -155,17 +156,133 @@ pub struct Stored {
     pub etag: Option<String>,
 }
 
-fn unavailable<E, R>(operation: &'static str, key: &str, error: &SdkError<E, R>) -> BlobError
-where
-    E: std::error::Error + 'static,
-    R: std::fmt::Debug,
-{
-    BlobError::Unavailable { operation, key: key.to_owned(), message: DisplayErrorContext(error).to_string() }
+/// An object that is being read.
+pub struct Opened {
+    /// Its length.
+    pub bytes: u64,
+    /// S3's name of this version of it; another write has another.
+    pub etag: Option<String>,
+    body: ByteStream,
+}
+
+impl Opened {
+    /// Its next piece.
+    ///
+    /// # Errors
+    /// When S3 breaks off.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, std::io::Error> {
+        self.body.try_next().await.map_err(std::io::Error::other)
+    }
+
+    /// Its pieces.
+    pub fn pieces(self) -> impl Stream<Item = Result<Bytes, std::io::Error>> {
+        futures::stream::try_unfold(self, async |mut opened| Ok(opened.next().await?.map(|piece| (piece, opened))))
+    }
+}
+
+/// A request that anybody may make, once or often, until it expires.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Presigned {
+    /// HTTP method.
+    pub method: String,
+    /// Where to; whoever has it may write there.
+    pub url: String,
+    /// Headers that must be sent as they are.
+    pub headers: BTreeMap<String, String>,
+}
+
+impl Bucket {
+    /// Opens an object to be read piece by piece.
+    ///
+    /// # Errors
+    /// [`BlobError::NotFound`] or [`BlobError::Unavailable`].
+    pub async fn open(&self, key: &str) -> Result<Opened, BlobError> {
+        match self.client.get_object().bucket(&self.name).key(key).send().await {
+            Ok(object) => Ok(Opened {
+                bytes: object.content_length.and_then(|length| u64::try_from(length).ok()).unwrap_or(0),
+                etag: object.e_tag,
+                body: object.body,
+            }),
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_no_such_key()) => {
+                Err(BlobError::NotFound { key: key.to_owned() })
+            }
+            Err(error) => Err(unavailable("get", key, &DisplayErrorContext(&error))),
+        }
+    }
+
+    /// Copies an object within the bucket. `etag` is the version that is meant.
+    ///
+    /// # Errors
+    /// [`BlobError::Unavailable`], also when the object was written again since.
+    pub async fn copy(&self, from: &str, etag: Option<String>, to: &str, content_type: &str) -> Result<(), BlobError> {
+        self.client
+            .copy_object()
+            .bucket(&self.name)
+            .copy_source(format!("{}/{from}", self.name))
+            .set_copy_source_if_match(etag)
+            .key(to)
+            .content_type(content_type)
+            .metadata_directive(aws_sdk_s3::types::MetadataDirective::Replace)
+            .send()
+            .await
+            .map(|_| ())
+            .map_err(|error| unavailable("copy", from, &DisplayErrorContext(&error)))
+    }
+
+    /// Removes an object; one that is not there is removed already.
+    ///
+    /// # Errors
+    /// [`BlobError::Unavailable`].
+    pub async fn delete(&self, key: &str) -> Result<(), BlobError> {
+        let deleted = self.client.delete_object().bucket(&self.name).key(key).send().await;
+        deleted.map(|_| ()).map_err(|error| unavailable("delete", key, &DisplayErrorContext(&error)))
+    }
+
+    /// A request by which somebody without a key of ours writes this one object, of this type and length, until it expires.
+    ///
+    /// # Errors
+    /// [`BlobError::Unavailable`] when the function has no credentials to sign with.
+    pub async fn presigned_put(
+        &self,
+        key: &str,
+        content_type: &str,
+        bytes: u64,
+        expires_in: Duration,
+    ) -> Result<Presigned, BlobError> {
+        let config = PresigningConfig::expires_in(expires_in).map_err(|error| unavailable("presign", key, &error))?;
+        let put = self.client.put_object().bucket(&self.name).key(key).content_type(content_type);
+        let request = put
+            .content_length(i64::try_from(bytes).unwrap_or(i64::MAX))
+            .presigned(config)
+            .await
+            .map_err(|error| unavailable("presign", key, &DisplayErrorContext(&error)))?;
+        Ok(Presigned {
+            method: request.method().to_owned(),
+            url: request.uri().to_owned(),
+            headers: request.headers().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        })
+    }
+}
+
+fn unavailable(operation: &'static str, key: &str, cause: &dyn std::fmt::Display) -> BlobError {
+    BlobError::Unavailable { operation, key: key.to_owned(), message: cause.to_string() }
 }
 
 /// Where the keys of the bucket are made; they hold ids only, never a phone number or a name.
 pub mod key {
-    use super::{CampaignId, EventId, ImportId, PageNumber, UploadId, WorkspaceId};
+    use super::{CampaignId, EventId, ImportId, MediaId, PageNumber, UploadId, WorkspaceId};
+
+    /// A file that messages carry, under the SHA-256 of its bytes.
+    #[must_use]
+    pub fn media(workspace: WorkspaceId, sha256: &str, media: MediaId) -> String {
+        format!("media/{workspace}/{sha256}/{media}")
+    }
+
+    /// A file that somebody puts into the bucket by themselves, until it is checked.
+    #[must_use]
+    pub fn upload(workspace: WorkspaceId, upload: UploadId) -> String {
+        format!("uploads/{workspace}/{upload}")
+    }
 
     /// A page of a campaign's audience.
     #[must_use]
@@ -183,12 +300,6 @@ pub mod key {
     #[must_use]
     pub fn held_out(workspace: WorkspaceId, campaign: CampaignId, part: u32) -> String {
         format!("campaigns/{workspace}/{campaign}/holdout/{part:06}.ndjson")
-    }
-
-    /// A file that somebody uploaded.
-    #[must_use]
-    pub fn upload(workspace: WorkspaceId, upload: UploadId) -> String {
-        format!("uploads/{workspace}/{upload}")
     }
 
     /// The lines that an import took, of one of its batches.

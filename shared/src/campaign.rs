@@ -18,6 +18,7 @@ pub use self::message::Message;
 use crate::attempt::{AttemptKey, Money, Seq, Shard};
 use crate::id::{AccountId, CampaignId, WorkspaceId};
 use crate::link::code::LinkId;
+use crate::local_time::{LocalTime, QuietHours};
 use crate::phone::PhoneNumber;
 use crate::time::UnixMillis;
 
@@ -119,6 +120,15 @@ pub struct Schedule {
     /// Not before this time; at once when absent.
     #[serde(default, with = "crate::time::rfc3339::option", skip_serializing_if = "Option::is_none")]
     pub start_at: Option<UnixMillis>,
+    /// At this time of each recipient's own day, the first one after the campaign has started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub local_time: Option<LocalTime>,
+    /// Not in these hours of each recipient's own day; the account's quiet hours when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quiet_hours: Option<QuietHours>,
+    /// Whoever has not been sent to by then is skipped.
+    #[serde(default, with = "crate::time::rfc3339::option", skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<UnixMillis>,
 }
 
 /// A tracked link of a campaign: every recipient gets a short link of their own to this destination.
@@ -163,6 +173,9 @@ pub struct Campaign {
     /// So many failed messages pause the campaign.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error_threshold: Option<u32>,
+    /// Failed messages that do not count towards the threshold any more: it was reached, and the campaign was resumed.
+    #[serde(default)]
+    pub forgiven: u32,
     /// When the messages so far have cost this much, the campaign pauses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<Money>,
@@ -218,6 +231,18 @@ impl Campaign {
     #[must_use]
     pub const fn planned(&self) -> u32 {
         self.recipients.saturating_sub(self.skipped).saturating_sub(self.holdout)
+    }
+
+    /// Whether messages leave now.
+    #[must_use]
+    pub fn sends_at(&self, now: UnixMillis) -> bool {
+        self.status == Status::Running && !self.has_expired(now)
+    }
+
+    /// Whether its time is over.
+    #[must_use]
+    pub fn has_expired(&self, now: UnixMillis) -> bool {
+        self.schedule.expires_at.is_some_and(|end| end <= now)
     }
 
     /// Where the recipient's attempt lies.

@@ -121,7 +121,12 @@ prefixed_id!(
     "imp"
 );
 prefixed_id!(
-    /// A file that was uploaded to the bucket.
+    /// A file that messages carry.
+    MediaId,
+    "med"
+);
+prefixed_id!(
+    /// A file that is on its way into the bucket.
     UploadId,
     "upl"
 );

@@ -1,8 +1,8 @@
 //! What two or more of Thirdtick's functions need: the domain's types and rules, and one module per outside world.
 //!
-//! Rules (`attempt`, `campaign`, `throttle`, `link`, `rollup`, `report`) are plain functions over plain types: no AWS
-//! types, no clock of their own. The outside worlds are `store` (DynamoDB), `queue` (SQS), `blob` (S3), `secrets`,
-//! `meta` (the Cloud API) and `http` (what our own API has in common).
+//! Rules (`attempt`, `campaign`, `safety`, `local_time`, `region`, `price`, `throttle`, `link`, `rollup`, `report`) are
+//! plain functions over plain types: no AWS types, no clock of their own. The outside worlds are `store` (DynamoDB),
+//! `queue` (SQS), `blob` (S3), `secrets`, `meta` (the Cloud API) and `http` (what our own API has in common).
 
 pub mod account;
 pub mod activity;
@@ -17,12 +17,18 @@ pub mod id;
 pub mod import;
 pub mod job;
 pub mod link;
+pub mod local_time;
+pub mod media;
 pub mod meta;
 pub mod phone;
+pub mod price;
 pub mod queue;
+pub mod region;
 pub mod rollup;
+pub mod safety;
 pub mod secrets;
 pub mod sheet;
+pub mod shims;
 pub mod store;
 pub mod telemetry;
 pub mod throttle;

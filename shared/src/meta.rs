@@ -2,5 +2,7 @@
 
 pub mod client;
 pub mod error;
+pub mod history;
+pub mod ladder;
 pub mod signature;
 pub mod webhook;

@@ -104,6 +104,15 @@ pub enum SendCommand {
         /// Which page of its audience.
         page: PageNumber,
     },
+    /// Look the page's unknown attempts up in Meta's message history.
+    Resolve {
+        /// Whose it is.
+        workspace: WorkspaceId,
+        /// Which campaign.
+        campaign: CampaignId,
+        /// Which page of its audience.
+        page: PageNumber,
+    },
 }
 
 /// One queue.

@@ -7,11 +7,13 @@ mod attempts;
 mod campaigns;
 mod contacts;
 mod expression;
+mod halts;
 mod idempotency;
 mod imports;
 mod jobs;
 pub mod keys;
 mod links;
+mod media;
 mod planning;
 pub mod rollups;
 pub mod schema;
@@ -26,12 +28,13 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailur
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub use self::attempts::{Claimed, Learned};
+pub use self::attempts::{Claimed, Learned, Told};
 pub use self::campaigns::{Listed, PageState, Transition};
 pub use self::contacts::Upserted;
+pub use self::halts::Followed;
 pub use self::idempotency::Idempotency;
 pub use self::jobs::Taken;
-pub use self::throttles::Reservation;
+pub use self::media::{Deletion, MetaClaim, Registered};
 pub use self::touches::Touch;
 
 /// A stored item as the SDK gives it.

@@ -6,10 +6,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::StreamViewType;
-use shared::attempt::claim::{CALL_TIMEOUT, RECORD_GRACE};
+use shared::attempt::claim::CALL_TIMEOUT;
 use shared::queue::INLINE_LIMIT_BYTES;
 use shared::store::schema::{CORE, IndexSchema, KeyPair, ROLLUP, TableSchema};
-use shared::throttle::{HORIZON, LONGEST_RESERVATION};
+use shared::throttle::{LONGEST_RESERVATION, LONGEST_WAIT};
 use yaml_rust2::{Yaml, YamlLoader};
 
 /// The resources of the template. A `!Ref X` reads as the text `X`, a `!GetAtt X.Y` as `X.Y`.
@@ -140,7 +140,7 @@ fn the_events_queue_takes_what_the_webhook_puts_on_it() {
 #[test]
 fn the_sender_has_time_for_the_last_slot_that_it_reserves() {
     let timeout = seconds(&resources()["SendFunction"]["Properties"]["Timeout"]);
-    assert!(timeout > HORIZON + LONGEST_RESERVATION + CALL_TIMEOUT + RECORD_GRACE);
+    assert!(timeout > LONGEST_WAIT + LONGEST_RESERVATION + CALL_TIMEOUT * 2);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::identity;
 use crate::plan::EventKind;
 use crate::webhook::courier;
 use crate::webhook::payload::Update;
-use crate::world::{EventKey, World};
+use crate::world::{EventKey, UpdateKey, World};
 
 /// Something to do at a time.
 #[derive(Debug)]
@@ -28,6 +28,10 @@ pub(crate) struct Appointment {
 pub(crate) enum Job {
     /// Let an event happen.
     Event(EventKey),
+    /// End the review of a revision of a template.
+    Review { template: u64, revision: u64 },
+    /// Deliver an update that is not about a message.
+    Post(Arc<Update>),
     /// Hand a copy of an update to the window that collects for it.
     Copy {
         update: Arc<Update>,
@@ -113,6 +117,8 @@ impl Agenda {
     fn carry_out(&mut self, job: Job, now_ms: u64) {
         match job {
             Job::Copy { update, copy } => self.collect(update, copy, now_ms),
+            Job::Review { template, revision } => self.world.review(template, revision),
+            Job::Post(update) => self.spread(&update, 0, now_ms),
             Job::Event(key) => {
                 let world = Arc::clone(&self.world);
                 let record = world.book().message(key.message);
@@ -180,11 +186,15 @@ pub(crate) fn further_copies(world: &World, update: &Arc<Update>) -> Vec<Appoint
 }
 
 /// How long a copy is held back: further copies come later, and shuffling adds a random time to each.
-fn hold_ms(world: &World, key: EventKey, copy: u32) -> u64 {
+fn hold_ms(world: &World, key: UpdateKey, copy: u32) -> u64 {
     let delivery = &world.config.delivery;
     let apart = u64::from(copy) * milliseconds(delivery.window).max(20);
     let Some(horizon) = delivery.shuffle else { return apart };
-    let parts = ["shuffle", &key.message.to_string(), &key.event.to_string(), &copy.to_string()];
+    let (of, number) = match key {
+        UpdateKey::Event(key) => (key.message.to_string(), key.event.to_string()),
+        UpdateKey::Notice(number) => ("notice".to_owned(), number.to_string()),
+    };
+    let parts = ["shuffle", &of, &number, &copy.to_string()];
     apart + identity::stream(world.config.seed, &parts).random_range(0..=milliseconds(horizon))
 }
 

@@ -10,7 +10,7 @@ use url::Url;
 
 use crate::identity;
 use crate::number::NumberPolicy;
-use crate::template::Template;
+use crate::template::{Template, TemplatePolicy};
 
 /// Throughput that Meta gives a business phone number by default, in messages per second.
 pub(crate) const DEFAULT_MESSAGES_PER_SECOND: u32 = 80;
@@ -38,8 +38,18 @@ pub struct Config {
     /// Messages accepted per second and number before 130429, unless the number has its own figure. Meta counts what
     /// people write as well; that is left out here because [`Config::speed`] makes people write faster than they do.
     pub messages_per_second: u32,
-    /// Approved templates. Empty means that any template of any shape exists and is a marketing template.
+    /// People to whom all numbers of an account together may write first within 24 hours; `None` is no limit. Messages over it
+    /// are accepted and fail with 131048, which is what senders report (Meta documents nothing). Who has written to the
+    /// number within 24 hours does not count. A tier that is set while the simulator runs replaces the figure.
+    pub portfolio_limit: Option<u32>,
+    /// Templates that every account has from the start. Empty means that any template of any shape exists and is a marketing
+    /// template, unless [`Config::template_policy`] says otherwise.
     pub templates: Vec<Template>,
+    /// What happens to a send whose template is not in the catalogue.
+    pub template_policy: TemplatePolicy,
+    /// How long a new or edited template waits for its review, before [`Config::speed`] compresses it. Meta says up to 24
+    /// hours, and it is usually minutes. The review rejects a template with `[reject]` in its text and approves any other.
+    pub template_review: Duration,
     /// What people do with a message.
     pub behaviour: Behaviour,
     /// Phones (international, in any notation) that always end in an error, whatever [`Config::behaviour`] says.
@@ -69,7 +79,10 @@ impl Config {
             numbers: NumberPolicy::Any,
             waba_id: "104996122399160".to_owned(),
             messages_per_second: DEFAULT_MESSAGES_PER_SECOND,
+            portfolio_limit: None,
             templates: Vec::new(),
+            template_policy: TemplatePolicy::default(),
+            template_review: Duration::from_secs(60),
             behaviour: Behaviour::default(),
             forced: BTreeMap::new(),
             preview_share: 0.25,

@@ -11,18 +11,22 @@ use serde::{Deserialize, Serialize};
 
 use crate::book::MessageRecord;
 use crate::graph::media::MediaRecord;
+use crate::template::Held;
 
 /// One line of the journal.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[expect(clippy::large_enum_variant, reason = "nearly every entry of a journal is a message")]
 pub(crate) enum Entry<'a> {
     /// A message was accepted.
     Message(Cow<'a, MessageRecord>),
+    /// A template was created or has changed; its last entry counts.
+    Template(Cow<'a, Held>),
     /// A file was uploaded.
     Media(Cow<'a, MediaRecord>),
     /// A file was deleted.
     MediaDeleted(String),
+    /// All files so far have expired before their time.
+    MediaExpired,
     /// These events (message number, event number) need not be repeated after a restart.
     Done(Vec<(usize, usize)>),
 }

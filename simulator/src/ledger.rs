@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::rate::Arrivals;
+
 /// Everything the simulator has accepted so far.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Ledger {
@@ -14,6 +16,12 @@ pub struct Ledger {
     pub accepted_per_second: BTreeMap<String, BTreeMap<u64, u64>>,
     /// Send requests refused, by error code.
     pub refused: BTreeMap<i64, u64>,
+    /// When send requests came in, by phone number id.
+    #[serde(default)]
+    pub arrivals: BTreeMap<String, Arrivals>,
+    /// Uploads in their order, whatever has become of the files. Equal hashes are the same file uploaded again.
+    #[serde(default)]
+    pub uploads: Vec<MediaUpload>,
     /// What happened to webhooks.
     pub webhooks: WebhookCounts,
 }
@@ -40,6 +48,9 @@ pub struct LedgerMessage {
     pub callback_data: Option<String>,
     /// Unix milliseconds.
     pub accepted_at_ms: u64,
+    /// When its request came in, before the body was read: Unix microseconds. 0 for messages of a journal that does not tell.
+    #[serde(default)]
+    pub received_at_us: u64,
     /// `text`, `template` and so on.
     pub message_type: String,
     /// Links that the person could open.
@@ -50,6 +61,23 @@ pub struct LedgerMessage {
     pub statuses: Vec<StatusSeen>,
     /// HTTP status that each visit of a person to a link ended with.
     pub click_answers: Vec<u16>,
+}
+
+/// A file that was uploaded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MediaUpload {
+    /// Graph node id that the upload was answered with.
+    pub id: String,
+    /// Number it was uploaded for.
+    pub phone_number_id: String,
+    /// As the upload declared it.
+    pub mime_type: String,
+    /// Of the content, in hexadecimal digits.
+    pub sha256: String,
+    /// Length of the content.
+    pub bytes: u64,
+    /// Unix milliseconds.
+    pub uploaded_at_ms: u64,
 }
 
 /// What a plan says about a message.
@@ -104,6 +132,12 @@ pub struct WebhookCounts {
 pub struct Totals {
     /// People who got at least one message.
     pub recipients: u64,
+    /// Send requests received, refused ones included.
+    #[serde(default)]
+    pub received: u64,
+    /// Files uploaded.
+    #[serde(default)]
+    pub uploads: u64,
     /// Messages accepted.
     pub accepted: u64,
     /// Of these: delivered.
@@ -131,7 +165,9 @@ impl Ledger {
     /// Sums over all messages.
     #[must_use]
     pub fn totals(&self) -> Totals {
-        let mut totals = Totals { recipients: self.recipients.len() as u64, ..Totals::default() };
+        let received = self.arrivals.values().map(Arrivals::received).sum();
+        let (recipients, uploads) = (self.recipients.len() as u64, self.uploads.len() as u64);
+        let mut totals = Totals { recipients, received, uploads, ..Totals::default() };
         for LedgerMessage { truth, .. } in self.messages() {
             totals.accepted += 1;
             totals.delivered += u64::from(truth.delivered);

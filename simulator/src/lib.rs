@@ -7,6 +7,18 @@
 //! Nothing here knows the program under test: the only thing of it that the simulator ever sees is what it sends to
 //! the Graph API, and the only thing it echoes is `biz_opaque_callback_data`.
 //!
+//! Besides Meta's paths it has its own, for tests in any language; [`Running`] has the same as methods:
+//!
+//! | Path | What it does |
+//! |---|---|
+//! | `GET /simulator/ledger`, `/totals`, `/pending` | what was accepted, its sums, what is still to come |
+//! | `GET /simulator/rate?from_ms=&to_ms=&counted=received\|accepted` | how fast send requests came in |
+//! | `POST /simulator/faults` | [`Faults`] |
+//! | `POST /simulator/templates/{id or name}` | [`TemplateChange`] |
+//! | `POST /simulator/numbers/{phone number id}` | [`NumberChange`] |
+//! | `POST /simulator/account/{waba id}` | posts an `account_update` with the body as its value |
+//! | `POST /simulator/media/expire` | lets all uploaded files expire |
+//!
 //! ```no_run
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
 //! use simulator::{Behaviour, Config, Simulator};
@@ -36,11 +48,15 @@ mod ledger;
 mod limits;
 mod link;
 mod number;
+mod operator;
 mod person;
 mod plan;
+mod portfolio;
+mod rate;
 mod server;
 mod simulator;
 mod speech;
+mod standing;
 mod template;
 mod webhook;
 mod world;
@@ -48,7 +64,10 @@ mod world;
 pub use config::{Behaviour, Config, ConfigError, Delivery, ForcedError, Origin, Shares};
 pub use faults::{AnswerDelay, Faults, InjectedError, Trigger};
 pub use journal::JournalError;
-pub use ledger::{Ledger, LedgerMessage, LedgerRecipient, StatusSeen, Totals, Truth, WebhookCounts};
+pub use ledger::{Ledger, LedgerMessage, LedgerRecipient, MediaUpload, StatusSeen, Totals, Truth, WebhookCounts};
 pub use number::{NumberPolicy, NumberProfile};
+pub use operator::{ControlError, TemplateChange};
+pub use rate::{Arrivals, Counted, Rate, RateQuery, Rates};
 pub use simulator::{Running, Simulator, StartError, VerifyError};
-pub use template::{Template, TemplateCategory, TemplateStatus};
+pub use standing::{MessagingTier, NumberChange, Quality};
+pub use template::{ParameterFormat, Template, TemplateCategory, TemplatePolicy, TemplateStatus};

@@ -94,6 +94,8 @@ pub(crate) struct Circumstances<'a> {
     pub(crate) links: usize,
     /// Whether it is a template message.
     pub(crate) is_template: bool,
+    /// The code with which it fails, if Meta has decided that already.
+    pub(crate) doomed: Option<i64>,
 }
 
 /// Makes the plan of a message.
@@ -104,6 +106,7 @@ pub(crate) fn plan(config: &Config, of: Circumstances<'_>) -> Plan {
         Address::UserId(_) => None,
     };
     let truth = match (forced, &config.behaviour) {
+        _ if of.doomed.is_some() => Truth { failed: of.doomed, ..Truth::default() },
         (Some(ForcedError::Async(code)), _) => Truth { failed: Some(code), sent: true, ..Truth::default() },
         (_, Behaviour::Natural(shares)) => natural(shares, &of, &mut rng),
         (_, Behaviour::Exact { delivered, read, clicked, replied, skip_delivered }) => Truth {
@@ -245,6 +248,7 @@ mod tests {
             accepted_ms: 1_000_000,
             links: 1,
             is_template: true,
+            doomed: None,
         };
         plan(config, of)
     }

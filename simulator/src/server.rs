@@ -24,6 +24,11 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct HangUp;
 
+/// Request extension: when the request came in, in Unix microseconds. It is taken when the head of the request has been
+/// read and before its body has, so that neither the body's size nor what others are doing delays it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ReceivedAt(pub(crate) u64);
+
 #[derive(Debug, thiserror::Error)]
 enum Unanswered {
     #[error("connection closed on purpose")]
@@ -54,7 +59,11 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, world: Arc<Worl
 async fn serve_connection(stream: TcpStream, router: Router, world: Arc<World>) {
     // Without it each answer to a client that keeps its connection open waits for a delayed acknowledgement.
     let _ = stream.set_nodelay(true);
-    let service = hyper::service::service_fn(move |request: Request<Incoming>| answer(router.clone(), request));
+    let clock = world.clock;
+    let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(ReceivedAt(clock.now_us()));
+        answer(router.clone(), request)
+    });
     let connection = http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
     tokio::select! {

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use rand::Rng;
+use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use url::Url;
@@ -16,7 +17,10 @@ use crate::faults::Faults;
 use crate::graph::router;
 use crate::journal::{Journal, JournalError};
 use crate::ledger::Ledger;
+use crate::operator::{ControlError, TemplateChange};
+use crate::rate::{RateQuery, Rates};
 use crate::server;
+use crate::standing::NumberChange;
 use crate::webhook::courier::Courier;
 use crate::world::{Setup, World};
 
@@ -124,7 +128,13 @@ impl Running {
     /// What has been accepted and what is true of it.
     #[must_use]
     pub fn ledger(&self) -> Ledger {
-        self.world.book().ledger()
+        self.world.ledger()
+    }
+
+    /// How fast send requests came in during a range of time, per number and overall.
+    #[must_use]
+    pub fn rates(&self, query: &RateQuery) -> Rates {
+        self.world.book().rates(query)
     }
 
     /// Events of people that have not happened yet plus webhooks that have not been acknowledged yet.
@@ -136,6 +146,39 @@ impl Running {
     /// Replaces all faults.
     pub fn set_faults(&self, faults: Faults) {
         self.world.faults().set(faults);
+    }
+
+    /// Puts the templates with this id or name into another state and reports it to the webhook; the ids of those changed.
+    ///
+    /// # Errors
+    /// If there is no such template.
+    pub async fn change_templates(
+        &self,
+        id_or_name: &str,
+        change: &TemplateChange,
+    ) -> Result<Vec<String>, ControlError> {
+        self.world.change_templates(id_or_name, change)
+    }
+
+    /// Changes how Meta rates a number and reports what has changed to the webhook.
+    ///
+    /// # Errors
+    /// If there is no such number, or it could not send anything any more.
+    pub async fn change_number(&self, phone_number_id: &str, change: &NumberChange) -> Result<(), ControlError> {
+        self.world.change_number(phone_number_id, change)
+    }
+
+    /// Reports an `account_update` to the webhook; `value` holds `event` and the block that belongs to it.
+    ///
+    /// # Errors
+    /// If there is no such account, or no `event`.
+    pub async fn update_account(&self, waba_id: &str, value: Value) -> Result<(), ControlError> {
+        self.world.update_account(waba_id, value)
+    }
+
+    /// Lets all uploaded files expire, as they do by themselves after 30 days; how many these are.
+    pub async fn expire_media(&self) -> usize {
+        self.world.expire_media()
     }
 
     /// Performs the subscription handshake: a GET with `hub.mode`, `hub.verify_token` and a challenge to be echoed.

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -21,10 +22,13 @@ use crate::faults::FaultState;
 use crate::graph::media::Shelf;
 use crate::graph::request::Outgoing;
 use crate::journal::{Entry, Journal, JournalError};
+use crate::ledger::Ledger;
 use crate::limits::Exceeded;
 use crate::number::NumberProfile;
 use crate::person::Person;
 use crate::plan::EventKind;
+use crate::standing::{MessagingTier, Standings};
+use crate::template::Catalogue;
 use crate::webhook::courier::Courier;
 use crate::webhook::payload::{About, Update};
 
@@ -35,6 +39,16 @@ pub(crate) struct EventKey {
     pub(crate) message: usize,
     /// Number of the event in the message's plan.
     pub(crate) event: usize,
+}
+
+/// Names what a webhook update reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum UpdateKey {
+    /// An event of a message.
+    Event(EventKey),
+    /// A notice about a template, a number or an account, counted from 0. Notices are not journalled: one that has not been
+    /// delivered when the process dies is lost.
+    Notice(u64),
 }
 
 /// The shared state of one simulator.
@@ -50,9 +64,22 @@ pub(crate) struct World {
     pub(crate) agenda: UnboundedSender<Vec<Appointment>>,
     pub(crate) journal: Option<Journal>,
     book: Mutex<Book>,
+    templates: Mutex<Catalogue>,
+    standings: Mutex<Standings>,
     faults: Mutex<FaultState>,
     shelf: Mutex<Shelf>,
-    outstanding: AtomicU64,
+    pub(crate) outstanding: AtomicU64,
+    notices: AtomicU64,
+}
+
+impl UpdateKey {
+    /// The event, if it is one.
+    pub(crate) fn event(&self) -> Option<EventKey> {
+        match self {
+            Self::Event(key) => Some(*key),
+            Self::Notice(_) => None,
+        }
+    }
 }
 
 /// Why a message was not accepted.
@@ -84,7 +111,10 @@ impl World {
             faults: Mutex::new(FaultState::new(from.config.seed)),
             shelf: Mutex::default(),
             book: Mutex::default(),
+            templates: Mutex::new(Catalogue::new(&from.config, from.clock.now_ms())),
+            standings: Mutex::default(),
             outstanding: AtomicU64::new(0),
+            notices: AtomicU64::new(0),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
             config: from.config,
@@ -101,6 +131,14 @@ impl World {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(crate) fn templates(&self) -> MutexGuard<'_, Catalogue> {
+        self.templates.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn standings(&self) -> MutexGuard<'_, Standings> {
+        self.standings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) fn faults(&self) -> MutexGuard<'_, FaultState> {
         self.faults.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -111,7 +149,32 @@ impl World {
 
     /// The number behind a node id.
     pub(crate) fn number(&self, phone_number_id: &str) -> Option<NumberProfile> {
-        self.config.numbers.find(phone_number_id, &self.config.waba_id)
+        let mut number = self.config.numbers.find(phone_number_id, &self.config.waba_id)?;
+        number.messages_per_second = self.standings().throughput(phone_number_id).or(number.messages_per_second);
+        Some(number)
+    }
+
+    /// People to whom an account may write first within 24 hours.
+    fn portfolio_limit(&self, waba_id: &str) -> Option<u32> {
+        let configured = self.config.portfolio_limit?;
+        self.standings().tier(waba_id).map_or(Some(configured), MessagingTier::limit)
+    }
+
+    /// The messaging limit of an account.
+    pub(crate) fn tier(&self, waba_id: &str) -> MessagingTier {
+        self.standings().tier(waba_id).unwrap_or_default()
+    }
+
+    /// The absolute URL of a request.
+    pub(crate) fn url_of(&self, uri: &http::Uri) -> Url {
+        let path = uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+        self.graph_url.join(path).unwrap_or_else(|_| self.graph_url.clone())
+    }
+
+    /// Everything that has been accepted.
+    pub(crate) fn ledger(&self) -> Ledger {
+        let uploads = self.shelf().uploads().to_vec();
+        Ledger { uploads, ..self.book().ledger() }
     }
 
     /// Events and webhooks that are still to come or to be acknowledged.
@@ -121,13 +184,20 @@ impl World {
 
     /// Accepts a message: when it returns, the message is journalled and its life is on the agenda, except for an early
     /// `sent`, which the caller delivers.
-    pub(crate) fn accept(&self, number: &NumberProfile, outgoing: Outgoing) -> Result<Arc<MessageRecord>, Refusal> {
+    pub(crate) fn accept(
+        &self,
+        number: &NumberProfile,
+        outgoing: Outgoing,
+        received_us: u64,
+    ) -> Result<Arc<MessageRecord>, Refusal> {
         let record = {
             let mut book = self.book();
             if self.stop.is_cancelled() {
                 return Err(Refusal::Stopped);
             }
-            let draft = book.draft(&self.config, number, outgoing, self.clock.now_ms()).map_err(Refusal::Limit)?;
+            let (now_ms, limit) = (self.clock.now_ms(), self.portfolio_limit(&number.waba_id));
+            let draft =
+                book.draft(&self.config, number, outgoing, limit, received_us, now_ms).map_err(Refusal::Limit)?;
             if let Some(journal) = &self.journal {
                 journal.append(&Entry::Message(Cow::Borrowed(&draft))).map_err(Refusal::Journal)?;
             }
@@ -167,12 +237,23 @@ impl World {
         let mut done = HashSet::new();
         for entry in entries {
             match entry {
-                Entry::Message(record) => self.book().restore(record.into_owned()),
-                Entry::Media(media) => self.shelf().put(media.into_owned()),
+                Entry::Message(record) => {
+                    let limited = self.config.portfolio_limit.is_some();
+                    let number = self.number(&record.phone_number_id).filter(|_| limited);
+                    let waba_id = number.as_ref().map(|number| number.waba_id.as_str());
+                    self.book().restore(record.into_owned(), waba_id);
+                }
+                Entry::Template(held) => self.templates().restore(held.into_owned()),
+                Entry::Media(media) => {
+                    self.shelf().restore(media.into_owned(), self.config.speed, self.clock.now_ms());
+                }
+                Entry::MediaExpired => drop(self.shelf().expire_all(self.clock.now_ms())),
                 Entry::MediaDeleted(id) => drop(self.shelf().remove(&id)),
                 Entry::Done(keys) => done.extend(keys.into_iter().map(|(message, event)| EventKey { message, event })),
             }
         }
+        let unreviewed = self.templates().unreviewed();
+        unreviewed.iter().for_each(|held| self.submit_for_review(held));
         let records: Vec<_> = self.book().records().cloned().collect();
         for key in &done {
             let mut book = self.book();
@@ -203,27 +284,37 @@ impl World {
         Update::of(key, &event.kind, event.at_ms, about)
     }
 
+    /// Tells the webhook something that is not about a message; it is on its way when this returns.
+    pub(crate) fn announce(&self, waba_id: &str, field: &'static str, value: Value) {
+        let key = UpdateKey::Notice(self.notices.fetch_add(1, Ordering::SeqCst));
+        let now_ms = self.clock.now_ms();
+        let update = Arc::new(Update::notice(key, waba_id, field, value, now_ms));
+        self.outstanding.fetch_add(u64::from(self.config.delivery.repeat), Ordering::SeqCst);
+        let _ = self.agenda.send(vec![Appointment { at_ms: now_ms, job: Job::Post(update) }]);
+    }
+
     pub(crate) fn webhook_failed(&self) {
         self.book().webhooks.failed_attempts += 1;
     }
 
-    pub(crate) fn webhook_abandoned(&self, keys: &[EventKey]) {
+    pub(crate) fn webhook_abandoned(&self, keys: &[UpdateKey]) {
         self.book().webhooks.abandoned += 1;
         self.settle(keys.len());
     }
 
     /// Notes that the webhook has taken these updates.
-    pub(crate) fn webhook_acknowledged(&self, keys: &[EventKey], copy: u32) {
+    pub(crate) fn webhook_acknowledged(&self, keys: &[UpdateKey], copy: u32) {
+        let events: Vec<EventKey> = keys.iter().filter_map(UpdateKey::event).collect();
         {
             let mut book = self.book();
             book.webhooks.acknowledged += 1;
             book.webhooks.updates_acknowledged += keys.len() as u64;
-            for key in keys {
+            for key in &events {
                 book.acknowledged(*key);
             }
         }
         if copy == 0 {
-            self.journal_done(keys);
+            self.journal_done(&events);
         }
         self.settle(keys.len());
     }
@@ -243,7 +334,7 @@ impl World {
     }
 
     fn journal_done(&self, keys: &[EventKey]) {
-        let Some(journal) = &self.journal else { return };
+        let Some(journal) = self.journal.as_ref().filter(|_| !keys.is_empty()) else { return };
         let done = keys.iter().map(|key| (key.message, key.event)).collect();
         if let Err(error) = journal.append(&Entry::Done(done)) {
             tracing::error!(%error, "acknowledged updates not journalled: they will be repeated after a restart");

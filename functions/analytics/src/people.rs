@@ -197,6 +197,7 @@ fn person(campaign: &Campaign, recipient: &Recipient, attempt: Option<&Attempt>)
     let variant = campaign.variants.get(usize::from(recipient.variant.0));
     let (status, stage) = match attempt.map_or(Standing::Pending, Attempt::standing) {
         Standing::Pending => ("pending", None),
+        Standing::Skipped => ("skipped", None),
         Standing::Unknown => ("unknown", None),
         Standing::Failed => ("failed", None),
         Standing::Reached(stage) => ("reached", Some(stage.name())),

@@ -138,7 +138,8 @@ impl Report {
         let all = tally.all();
         let settled: i64 = Stage::ALL.iter().map(|stage| all.stuck_at(*stage)).sum::<i64>()
             + all.count("failed")
-            + all.count("unknown");
+            + all.count("unknown")
+            + all.count("skipped");
         let variants = campaign.variants.iter().zip(0_u8..).map(|(variant, index)| {
             let counted = tally.variant(index);
             VariantReport {
@@ -155,7 +156,7 @@ impl Report {
             definition_version: DEFINITION_VERSION,
             recipients: i64::from(campaign.recipients),
             pending: i64::from(campaign.planned()) - settled,
-            skipped: i64::from(campaign.skipped),
+            skipped: i64::from(campaign.skipped) + all.count("skipped"),
             unknown: all.count("unknown"),
             holdout: i64::from(campaign.holdout),
             clicks: Clicks::new(tally, &all),

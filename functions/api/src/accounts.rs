@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::Value;
-use shared::account::{Account, AccountStatus, DEFAULT_RATE, META_HIGHEST_RATE, Quality};
+use shared::account::{Account, DEFAULT_RATE, META_HIGHEST_RATE, NumberIdentity};
 use shared::http::auth::Caller;
 use shared::http::params::Params;
 use shared::http::problem::{FieldError, Problem};
@@ -52,23 +52,16 @@ pub(crate) async fn create(
 ) -> Result<(StatusCode, Json<AccountView>), Problem> {
     let new: NewAccount = body::read(&payload)?;
     check(&new)?;
-    let account = Account {
-        v: 1,
-        id: AccountId::from_ulid(id),
-        workspace: caller.workspace,
-        name: new.name.trim().to_owned(),
+    let number = NumberIdentity {
         phone_number_id: new.phone_number_id,
         waba_id: new.waba_id,
         display_phone_number: new.display_phone_number,
+    };
+    let account = Account {
+        name: new.name.trim().to_owned(),
         messages_per_second: new.messages_per_second.unwrap_or(DEFAULT_RATE),
         timezone: new.timezone.unwrap_or_else(|| "UTC".to_owned()),
-        status: AccountStatus::Active,
-        status_reason: None,
-        paused_until: None,
-        quality: Quality::Unknown,
-        messaging_limit: None,
-        portfolio: None,
-        created_at: UnixMillis::now(),
+        ..Account::new(AccountId::from_ulid(id), caller.workspace, number, UnixMillis::now())
     };
     // The token first: an account without one could not send, a token without an account is read by nobody.
     api.secrets.keep_token(caller.workspace, account.id, &AccessToken::new(&new.access_token)).await?;

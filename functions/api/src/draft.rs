@@ -12,13 +12,14 @@ use shared::campaign::audience::{AudienceSource, Skipped};
 use shared::campaign::planner::{Planner, Rules};
 use shared::campaign::{Campaign, CampaignLink, PAGE_SIZE, Planning, shards_for};
 use shared::http::problem::Problem;
-use shared::id::CampaignId;
+use shared::id::{CampaignId, MediaId};
 use shared::link::Link;
 use shared::link::code::{LinkId, RecipientSeq};
 use shared::queue::DispatchCommand;
 use shared::time::UnixMillis;
 
 use crate::Api;
+use crate::media;
 use crate::view::CampaignView;
 
 /// A campaign without an audience, and the destinations it tracks.
@@ -47,13 +48,23 @@ pub(crate) async fn create(api: &Api, draft: Draft, audience: Audience) -> Resul
         .account(workspace, account)
         .await?
         .ok_or_else(|| Problem::invalid("/account_id", "there is no such account"))?;
+    let media = media::of_variants(api, workspace, &draft.campaign.variants).await?;
     match audience {
-        Audience::Now(lines) => plan_now(api, draft, &account, lines).await,
-        Audience::Later { source, start_early } => plan_later(api, draft, &account, source, start_early).await,
+        Audience::Now(lines) => plan_now(api, draft, &account, &media, lines).await,
+        Audience::Later { source, start_early } => {
+            let planning = Planning { source, lines: 0, start_early, failed: None };
+            plan_later(api, draft, &account, &media, planning).await
+        }
     }
 }
 
-async fn plan_now(api: &Api, draft: Draft, account: &Account, lines: Lines) -> Result<Value, Problem> {
+async fn plan_now(
+    api: &Api,
+    draft: Draft,
+    account: &Account,
+    media: &[MediaId],
+    lines: Lines,
+) -> Result<Value, Problem> {
     let Draft { mut campaign, urls } = draft;
     let rules =
         Rules { campaign: campaign.id, variants: campaign.variants.clone(), holdout_percent: campaign.holdout_percent };
@@ -69,7 +80,7 @@ async fn plan_now(api: &Api, draft: Draft, account: &Account, lines: Lines) -> R
     campaign.pages = progress.pages;
     campaign.shards = shards_for(progress.planned);
     campaign.links = make_links(api, account, &campaign, &urls, campaign.pages * PAGE_SIZE).await?;
-    let stored = write(api, campaign).await?;
+    let stored = write(api, campaign, media).await?;
     answer(&stored, &first_skipped, account.messages_per_second)
 }
 
@@ -77,26 +88,27 @@ async fn plan_later(
     api: &Api,
     draft: Draft,
     account: &Account,
-    source: AudienceSource,
-    start_early: bool,
+    media: &[MediaId],
+    planning: Planning,
 ) -> Result<Value, Problem> {
     let Draft { mut campaign, urls } = draft;
     // How many there are is known at the end; both must stay as they are from the first message on.
     campaign.shards = shards_for(u32::MAX);
     campaign.links = make_links(api, account, &campaign, &urls, RecipientSeq::MAX.get()).await?;
-    campaign.planning = Some(Planning { source, lines: 0, start_early, failed: None });
+    campaign.planning = Some(planning);
     let command = DispatchCommand::Plan { workspace: campaign.workspace, campaign: campaign.id };
     api.core.open_job(&command, UnixMillis::now()).await?;
-    let stored = write(api, campaign).await?;
+    let stored = write(api, campaign, media).await?;
     if let Err(error) = api.dispatch.send(&command, Duration::ZERO).await {
         tracing::warn!(campaign = %stored.id, %error, "dispatch could not be woken; its schedule will do it");
     }
     answer(&stored, &[], account.messages_per_second)
 }
 
-/// Writes the campaign; what is stored, if an earlier run of this very request has written it: it may have been started
+/// Writes the campaign, after its files know that they are carried by it; what is stored, if an earlier run of this very request has written it: it may have been started
 /// since.
-async fn write(api: &Api, campaign: Campaign) -> Result<Campaign, Problem> {
+async fn write(api: &Api, campaign: Campaign, media: &[MediaId]) -> Result<Campaign, Problem> {
+    media::note_use(api, campaign.workspace, campaign.id, media).await?;
     let created = api.core.create_campaign(&campaign).await?;
     let stored = if created { None } else { api.core.campaign(campaign.workspace, campaign.id).await? };
     Ok(stored.unwrap_or(campaign))

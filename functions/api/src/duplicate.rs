@@ -66,8 +66,10 @@ pub(crate) async fn duplicate(
         return Err(Problem::invalid("/name", format!("must have 1 to {MAX_NAME_CHARS} characters")));
     }
     let now = UnixMillis::now();
-    // A time that has passed would start the copy at once.
-    let schedule = Schedule { start_at: original.schedule.start_at.filter(|start| *start > now) };
+    // Times that have passed would start the copy at once, or end it.
+    let ahead = |time: Option<UnixMillis>| time.filter(|time| *time > now);
+    let Schedule { start_at, expires_at, .. } = original.schedule;
+    let schedule = Schedule { start_at: ahead(start_at), expires_at: ahead(expires_at), ..original.schedule };
     let campaign = Campaign { name, schedule, ..fresh(&original, CampaignId::from_ulid(id), now) };
     let source = AudienceSource::Campaign { workspace: original.workspace, campaign: original.id };
     let audience = if u64::from(original.planned()) + u64::from(original.holdout) <= PLANNED_AT_ONCE {
@@ -140,6 +142,7 @@ fn fresh(original: &Campaign, id: CampaignId, now: UnixMillis) -> Campaign {
         status: Status::Draft,
         status_reason: None,
         paused_by: None,
+        forgiven: 0,
         round: 0,
         retry_before: None,
         next_page: 0,

@@ -12,6 +12,7 @@ mod duplicate;
 mod idempotency;
 mod imports;
 mod lifecycle;
+mod media;
 mod uploads;
 mod view;
 
@@ -120,6 +121,8 @@ pub fn router(api: Api) -> Router {
         .route("/v1/contacts/import", post(imports::create))
         .route("/v1/contacts/{id}/opt-in", post(contacts::opt_in))
         .route("/v1/contacts/{id}/opt-out", post(contacts::opt_out))
+        .route("/v1/media", post(media::create))
+        .route("/v1/media/uploads", post(media::expect_upload))
         .layer(middleware::from_fn_with_state(Arc::clone(&api), idempotency::repeat));
     let reads = Router::new()
         .route("/v1/accounts", get(accounts::list))
@@ -129,7 +132,9 @@ pub fn router(api: Api) -> Router {
         .route("/v1/contacts", get(contacts::list))
         .route("/v1/contacts/{id}", get(contacts::one))
         .route("/v1/contacts/imports/{id}", get(imports::one))
-        .route("/v1/contacts/imports/{id}/rejects", get(imports::rejects));
+        .route("/v1/contacts/imports/{id}/rejects", get(imports::rejects))
+        .route("/v1/media", get(media::list))
+        .route("/v1/media/{id}", get(media::one).delete(media::delete));
     Router::new()
         .merge(writes)
         .merge(reads)

@@ -3,7 +3,9 @@
 //! start, a finished page, a job) and, as a watchdog, by a schedule; so nothing depends on a queue message surviving.
 
 mod advance;
+mod guard;
 mod import;
+mod pages;
 mod plan;
 
 use std::time::Duration;
@@ -17,6 +19,7 @@ use shared::blob::audience::NotLaid;
 use shared::config::{InvalidSettings, Settings};
 use shared::queue::{self, DispatchCommand, Queue, QueueUnavailable};
 use shared::store::Core;
+use shared::store::rollups::Rollups;
 use shared::time::UnixMillis;
 
 /// How long a page may be out before it counts as forgotten.
@@ -25,6 +28,7 @@ const DEFAULT_FORGOTTEN_AFTER_S: u64 = 120;
 /// What the function is told by its environment.
 pub struct Config {
     core_table: String,
+    rollup_table: String,
     bucket: String,
     send_queue_url: String,
     dispatch_queue_url: String,
@@ -32,13 +36,14 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads `CORE_TABLE`, `BUCKET`, `SEND_QUEUE_URL`, `DISPATCH_QUEUE_URL` and, optionally, `PAGE_FORGOTTEN_AFTER_S`
-    /// (120), after which a silent job counts as forgotten as well.
+    /// Reads `CORE_TABLE`, `ROLLUP_TABLE`, `BUCKET`, `SEND_QUEUE_URL`, `DISPATCH_QUEUE_URL` and, optionally,
+    /// `PAGE_FORGOTTEN_AFTER_S` (120), after which a silent job counts as forgotten as well.
     ///
     /// # Errors
     /// With everything that is missing or malformed.
     pub fn read(mut settings: Settings) -> Result<Self, InvalidSettings> {
         let core_table = settings.required("CORE_TABLE");
+        let rollup_table = settings.required("ROLLUP_TABLE");
         let bucket = settings.required("BUCKET");
         let send_queue_url = settings.required("SEND_QUEUE_URL");
         let dispatch_queue_url = settings.required("DISPATCH_QUEUE_URL");
@@ -46,6 +51,7 @@ impl Config {
         settings.finish(|| {
             Some(Self {
                 core_table: core_table?,
+                rollup_table: rollup_table?,
                 bucket: bucket?,
                 send_queue_url: send_queue_url?,
                 dispatch_queue_url: dispatch_queue_url?,
@@ -58,6 +64,7 @@ impl Config {
 /// What the handler works with.
 pub struct Dispatch {
     core: Core,
+    rollups: Rollups,
     bucket: Bucket,
     send: Queue,
     /// Its own queue, for what is left to another invocation.
@@ -71,6 +78,7 @@ impl Dispatch {
     pub fn new(config: Config, clients: &Clients) -> Self {
         Self {
             core: Core::new(clients.dynamodb.clone(), config.core_table),
+            rollups: Rollups::new(clients.dynamodb.clone(), config.rollup_table),
             bucket: Bucket::new(clients.s3.clone(), config.bucket),
             send: Queue::new(clients.sqs.clone(), config.send_queue_url),
             commands: Queue::new(clients.sqs.clone(), config.dispatch_queue_url),

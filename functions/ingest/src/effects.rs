@@ -9,7 +9,7 @@ use shared::activity::{Content, Event, Kept};
 use shared::attempt::{AttemptKey, Evidence};
 use shared::blob::key;
 use shared::id::{AccountId, EventId, WorkspaceId};
-use shared::store::{Learned, StoreError};
+use shared::store::{Learned, StoreError, Told};
 use shared::time::UnixMillis;
 
 use crate::{Ingest, WRITES_AT_ONCE};
@@ -23,7 +23,7 @@ pub(crate) type Route = Option<(WorkspaceId, AccountId)>;
 /// What is to be written.
 #[derive(Default)]
 pub(crate) struct Effects {
-    attempts: BTreeMap<AttemptKey, Learning>,
+    attempts: BTreeMap<Subject, Learning>,
     events: BTreeMap<EventId, (Route, Event)>,
     words: BTreeSet<Word>,
 }
@@ -50,6 +50,16 @@ pub(crate) enum Wish {
     NoMessages,
 }
 
+/// What evidence speaks of: an attempt, and the try of it where it names one.
+type Subject = (AttemptKey, Option<u16>);
+
+/// A status's try and message.
+#[derive(Clone, Copy)]
+pub(crate) struct OfTry<'a> {
+    pub(crate) number: u16,
+    pub(crate) wamid: &'a str,
+}
+
 #[derive(Default)]
 struct Learning {
     evidence: Vec<Evidence>,
@@ -58,7 +68,7 @@ struct Learning {
 
 /// What one message has to have written to be done.
 pub(crate) struct Needs {
-    attempts: Vec<AttemptKey>,
+    attempts: Vec<Subject>,
     events: Vec<EventId>,
     words: BTreeSet<Word>,
 }
@@ -66,7 +76,7 @@ pub(crate) struct Needs {
 /// What could not be written.
 #[derive(Default)]
 pub(crate) struct Failed {
-    attempts: BTreeSet<AttemptKey>,
+    attempts: BTreeSet<Subject>,
     events: BTreeSet<EventId>,
     words: BTreeSet<Word>,
 }
@@ -81,11 +91,11 @@ impl Needs {
 }
 
 impl Effects {
-    /// Evidence for an attempt; `wamid` is the message it speaks of, if it names one.
-    pub(crate) fn learn(&mut self, key: AttemptKey, evidence: Evidence, wamid: Option<&str>) {
-        let learning = self.attempts.entry(key).or_default();
+    /// Evidence for an attempt.
+    pub(crate) fn learn(&mut self, key: AttemptKey, evidence: Evidence, told: Option<OfTry<'_>>) {
+        let learning = self.attempts.entry((key, told.map(|told| told.number))).or_default();
         learning.evidence.push(evidence);
-        learning.wamid = learning.wamid.take().or_else(|| wamid.map(str::to_owned));
+        learning.wamid = learning.wamid.take().or_else(|| told.map(|told| told.wamid.to_owned()));
     }
 
     /// An event of the feed.
@@ -121,12 +131,13 @@ impl Effects {
     pub(crate) async fn write(self, ingest: &Ingest) -> Failed {
         let mut failed = Failed::default();
         let mut learned = futures::stream::iter(self.attempts)
-            .map(|(key, learning)| async move { (key, learn(ingest, &key, &learning).await) })
+            .map(|(subject, learning)| async move { (subject, learn(ingest, &subject, &learning).await) })
             .buffer_unordered(WRITES_AT_ONCE);
-        while let Some((key, result)) = learned.next().await {
+        while let Some((subject, result)) = learned.next().await {
             if let Err(error) = result {
+                let key = subject.0;
                 tracing::error!(campaign = %key.campaign, seq = key.seq.0, %error, "an attempt could not be updated");
-                failed.attempts.insert(key);
+                failed.attempts.insert(subject);
             }
         }
         drop(learned);
@@ -162,8 +173,9 @@ async fn hear(ingest: &Ingest, word: &Word) -> Result<(), StoreError> {
     }
 }
 
-async fn learn(ingest: &Ingest, key: &AttemptKey, learning: &Learning) -> Result<(), StoreError> {
-    let learned = ingest.core.learn(key, &learning.evidence, learning.wamid.as_deref()).await?;
+async fn learn(ingest: &Ingest, (key, number): &Subject, learning: &Learning) -> Result<(), StoreError> {
+    let told = number.map(|number| Told { number, wamid: learning.wamid.as_deref() });
+    let learned = ingest.core.learn(key, &learning.evidence, told).await?;
     if learned == Learned::NoSuchAttempt {
         // The row is born before Meta is called, so it was erased since, or the callback data is another deployment's.
         tracing::warn!(campaign = %key.campaign, seq = key.seq.0, "evidence for an attempt that does not exist");

@@ -148,6 +148,7 @@ mod tests {
             shard: Shard(0),
             seq: Seq(0),
             at: UnixMillis(at),
+            content: None,
         }
     }
 

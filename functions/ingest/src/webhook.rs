@@ -9,7 +9,7 @@ use shared::meta::webhook::{
 };
 use shared::time::UnixMillis;
 
-use crate::effects::{Effects, Route, Wish, Word};
+use crate::effects::{Effects, OfTry, Route, Wish, Word};
 use crate::{Ingest, NotIngested, reply};
 
 /// Meta's error for a recipient who has stopped marketing messages (Meta, error codes).
@@ -36,10 +36,10 @@ pub(crate) async fn effects(ingest: &Ingest, body: &[u8], received_at: UnixMilli
     for item in notification.items {
         // A status carries its attempt's key with it; it needs no look-up at all.
         if let Event::Status(status) = &item.event
-            && let Some((key, _)) = status.callback_data.as_deref().and_then(callback::read)
+            && let Some((key, number)) = status.callback_data.as_deref().and_then(callback::read)
         {
             for evidence in of_status(status, received_at) {
-                effects.learn(key, evidence, Some(&status.wamid));
+                effects.learn(key, evidence, Some(OfTry { number, wamid: &status.wamid }));
             }
             stopped(&mut effects, key.workspace, status);
             continue;

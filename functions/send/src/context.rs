@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use shared::account::Account;
 use shared::campaign::{Campaign, PageNumber};
+use shared::id::MediaId;
 use shared::link::code::{KeyId, LinkId};
 use shared::secrets::AccessToken;
 use tokio_util::sync::CancellationToken;
@@ -16,6 +17,8 @@ pub(crate) struct Context {
     pub(crate) page: PageNumber,
     /// Key generation of each of the campaign's links.
     pub(crate) kids: HashMap<LinkId, KeyId>,
+    /// Meta's ids of the files that its messages carry.
+    pub(crate) media: HashMap<MediaId, String>,
     /// Cancelled when the campaign does not run any more: who is not claimed yet is not sent to.
     pub(crate) stopped: CancellationToken,
 }

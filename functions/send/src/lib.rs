@@ -4,30 +4,38 @@
 
 mod breaker;
 mod context;
+mod gate;
+mod look;
+mod media;
+mod message;
 mod outcome;
+mod pacer;
 mod page;
 mod recipient;
+mod schedule;
+mod stop;
+mod turn;
+mod unknown;
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use futures::StreamExt;
+use shared::attempt::claim::CALL_TIMEOUT;
 use shared::aws::Clients;
 use shared::blob::Bucket;
 use shared::config::{InvalidSettings, Settings};
-use shared::id::AccountId;
 use shared::link::ShortLinks;
 use shared::link::code::KeyRing;
+use shared::media::MediaLibrary;
 use shared::meta::client::{GraphClient, NoClient};
 use shared::queue::{self, Queue, SendCommand};
 use shared::secrets::Secrets;
 use shared::store::Core;
-use shared::throttle::UnixMicros;
 use shared::time::UnixMillis;
 
 use crate::breaker::Breaker;
+use crate::pacer::Pacer;
 use crate::page::PageOutcome;
 
 /// Pages of one batch that are sent at once.
@@ -41,13 +49,20 @@ pub struct Config {
     dispatch_queue_url: String,
     graph_url: String,
     graph_version: String,
+    call_timeout: Duration,
+    unknown_grace: Duration,
     link_base_url: String,
     link_keys: KeyRing,
 }
 
+/// How long an attempt stays unknown before Meta's history is asked and, if the campaign wants it, it is sent again:
+/// long enough for the webhooks of a message that did arrive.
+const DEFAULT_UNKNOWN_GRACE_S: u64 = 300;
+
 impl Config {
     /// Reads `CORE_TABLE`, `BUCKET`, `SEND_QUEUE_URL`, `DISPATCH_QUEUE_URL`, `LINK_BASE_URL`, `LINK_KEYS` and, with
-    /// Meta's own as default, `META_GRAPH_URL` and `META_GRAPH_VERSION`.
+    /// Meta's own as default, `META_GRAPH_URL` and `META_GRAPH_VERSION`; `META_CALL_TIMEOUT_MS` (10,000) and
+    /// `UNKNOWN_GRACE_S` (300) are for tests and for networks that are slower than usual.
     ///
     /// # Errors
     /// With everything that is missing or malformed.
@@ -60,6 +75,8 @@ impl Config {
         let link_keys = settings.required("LINK_KEYS");
         let graph_url = settings.or("META_GRAPH_URL", "https://graph.facebook.com".to_owned());
         let graph_version = settings.or("META_GRAPH_VERSION", "v26.0".to_owned());
+        let call_timeout_ms = settings.or("META_CALL_TIMEOUT_MS", u64::try_from(CALL_TIMEOUT.as_millis()).unwrap_or(0));
+        let unknown_grace_s = settings.or("UNKNOWN_GRACE_S", DEFAULT_UNKNOWN_GRACE_S);
         settings.finish(|| {
             Some(Self {
                 core_table: core_table?,
@@ -68,6 +85,8 @@ impl Config {
                 dispatch_queue_url: dispatch_queue_url?,
                 graph_url,
                 graph_version,
+                call_timeout: Duration::from_millis(call_timeout_ms.max(1)),
+                unknown_grace: Duration::from_secs(unknown_grace_s),
                 link_base_url: link_base_url?,
                 link_keys: link_keys?,
             })
@@ -82,10 +101,13 @@ pub struct Send {
     pages: Queue,
     dispatch: Queue,
     graph: GraphClient,
+    media: MediaLibrary,
     links: ShortLinks,
     secrets: Secrets,
     breaker: Breaker,
-    next_free: Mutex<HashMap<AccountId, UnixMicros>>,
+    pacer: Pacer,
+    call_timeout: Duration,
+    unknown_grace: Duration,
 }
 
 impl Send {
@@ -94,26 +116,23 @@ impl Send {
     /// # Errors
     /// [`NoClient`].
     pub fn new(config: Config, clients: &Clients, secrets: Secrets) -> Result<Self, NoClient> {
+        let graph = GraphClient::with_call_timeout(&config.graph_url, &config.graph_version, config.call_timeout)?;
+        let core = Core::new(clients.dynamodb.clone(), config.core_table);
+        let bucket = Bucket::new(clients.s3.clone(), config.bucket);
         Ok(Self {
-            core: Core::new(clients.dynamodb.clone(), config.core_table),
-            bucket: Bucket::new(clients.s3.clone(), config.bucket),
+            media: MediaLibrary::new(core.clone(), bucket.clone(), graph.clone()),
+            core,
+            bucket,
+            graph,
             pages: Queue::new(clients.sqs.clone(), config.send_queue_url),
             dispatch: Queue::new(clients.sqs.clone(), config.dispatch_queue_url),
-            graph: GraphClient::new(&config.graph_url, &config.graph_version)?,
             links: ShortLinks::new(&config.link_base_url, config.link_keys),
             secrets,
             breaker: Breaker::default(),
-            next_free: Mutex::default(),
+            pacer: Pacer::default(),
+            call_timeout: config.call_timeout,
+            unknown_grace: config.unknown_grace,
         })
-    }
-
-    /// The account's next free slot as last seen here: a guess, which saves a write when it is right.
-    fn last_seen(&self, account: AccountId) -> Option<UnixMicros> {
-        self.next_free.lock().unwrap_or_else(PoisonError::into_inner).get(&account).copied()
-    }
-
-    fn saw(&self, account: AccountId, next_free: UnixMicros) {
-        self.next_free.lock().unwrap_or_else(PoisonError::into_inner).insert(account, next_free);
     }
 }
 
@@ -141,16 +160,29 @@ async fn one(send: &Send, message: SqsMessage) -> Option<String> {
             return Some(id);
         }
     };
-    let SendCommand::Page { workspace, campaign, page } = command;
+    let (workspace, campaign, page) = match command {
+        SendCommand::Page { workspace, campaign, page } => (workspace, campaign, page),
+        SendCommand::Resolve { workspace, campaign, page } => {
+            return match page::resolve(send, workspace, campaign, page).await {
+                Ok(()) => None,
+                Err(error) => {
+                    tracing::error!(%campaign, page = page.0, %error, "unknown attempts could not be looked up");
+                    Some(id)
+                }
+            };
+        }
+    };
     match page::send(send, workspace, campaign, page).await {
         Ok(PageOutcome::Finished) => None,
-        Ok(PageOutcome::Later(delay, reason)) => {
+        Ok(PageOutcome::Later(until, reason)) => {
+            let delay = until.since(UnixMillis::now());
             tracing::info!(%campaign, page = page.0, delay_ms = delay.as_millis(), reason, "a page waits");
             // The page waits as a new message, not as a failure of this one: a wait says nothing about the page, and
-            // failures are counted towards the dead-letter queue.
-            let until = UnixMillis::now().plus(delay);
-            let deferred = send.core.defer_page(workspace, campaign, page, until, reason).await;
-            let waits = send.pages.send(&command, delay.min(queue::MAX_DELAY)).await;
+            // failures are counted towards the dead-letter queue. What waits longer than a queue can hold is given out
+            // by `dispatch` when its time has come.
+            let parked = delay > queue::MAX_DELAY;
+            let deferred = send.core.defer_page(workspace, campaign, page, until, &reason, parked).await;
+            let waits = if parked { Ok(()) } else { send.pages.send(&command, delay).await };
             match (deferred, waits) {
                 (Ok(()), Ok(())) => None,
                 _ => Some(id),

@@ -11,6 +11,7 @@
 
 mod dynamodb;
 mod http_gateway;
+mod interruption;
 mod persistence;
 mod planning_speed;
 mod s3;

@@ -8,6 +8,7 @@ mod funnel;
 mod graph;
 mod kill;
 mod lifecycle;
+mod media;
 mod samples;
 mod signatures;
 

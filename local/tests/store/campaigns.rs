@@ -25,6 +25,7 @@ pub(crate) fn campaign(id: CampaignId, workspace: WorkspaceId) -> Campaign {
         on_unknown: OnUnknown::Leave,
         holdout_percent: 0,
         error_threshold: None,
+        forgiven: 0,
         budget: None,
         holdout: 0,
         planning: None,
@@ -48,11 +49,11 @@ pub(crate) fn campaign(id: CampaignId, workspace: WorkspaceId) -> Campaign {
 }
 
 /// A campaign made in this second.
-fn id_at(second: i64) -> CampaignId {
+pub(crate) fn id_at(second: i64) -> CampaignId {
     CampaignId::new(UnixMillis(NOW.0 + second * 1_000))
 }
 
-fn transition(from: Status, to: Status, at: UnixMillis) -> Transition {
+pub(crate) fn transition(from: Status, to: Status, at: UnixMillis) -> Transition {
     let due = (to == Status::Running).then_some(at);
     let paused = to == Status::Paused;
     let reason = paused.then(|| "by hand".to_owned());
@@ -155,7 +156,7 @@ async fn cursors_never_move_back() {
     let steps = [(3, 1), (9, 2), (5, 7), (2, 2), (8, 4)];
     at_once(steps.len(), |i| {
         let (core, (next_page, done_before)) = (tables.another_core(), steps[i]);
-        async move { core.advance_cursors(WORKSPACE, id, next_page, done_before).await.unwrap() }
+        async move { core.advance_cursors(WORKSPACE, id, 0, next_page, done_before).await.unwrap() }
     })
     .await;
     let row = tables.core.campaign(WORKSPACE, id).await.unwrap().unwrap();
@@ -169,7 +170,7 @@ async fn a_page_is_given_out_once_and_again_by_one_only() {
     let later = UnixMillis(NOW.0 + 60_000);
     let first = at_once(10, |_| {
         let core = tables.another_core();
-        async move { core.enqueue_page(WORKSPACE, id, page, NOW).await.unwrap() }
+        async move { core.enqueue_page(WORKSPACE, id, page, 0, NOW).await.unwrap() }
     });
     assert_eq!(first.await.into_iter().filter(|won| *won).count(), 1);
     let again = at_once(10, |_| {
@@ -178,8 +179,8 @@ async fn a_page_is_given_out_once_and_again_by_one_only() {
     });
     assert_eq!(again.await.into_iter().filter(|won| *won).count(), 1);
 
-    tables.core.finish_page(WORKSPACE, id, page, later).await.unwrap();
-    tables.core.defer_page(WORKSPACE, id, page, FAR, "late").await.unwrap();
+    tables.core.finish_page(WORKSPACE, id, page, 0, later).await.unwrap();
+    tables.core.defer_page(WORKSPACE, id, page, FAR, "late", false).await.unwrap();
     assert!(!tables.core.enqueue_page_again(WORKSPACE, id, page, later, FAR).await.unwrap(), "it is done");
     let pages = tables.core.pages_from(WORKSPACE, id, PageNumber(0)).await.unwrap();
     assert_eq!(pages.len(), 1);
@@ -192,10 +193,39 @@ async fn pages_come_in_order_from_the_one_that_is_asked_for() {
     let id = id_at(0);
     tables.core.create_campaign(&campaign(id, WORKSPACE)).await.unwrap();
     for n in [4, 0, 12, 2, 1, 3] {
-        tables.core.enqueue_page(WORKSPACE, id, PageNumber(n), NOW).await.unwrap();
+        tables.core.enqueue_page(WORKSPACE, id, PageNumber(n), 0, NOW).await.unwrap();
     }
     for (from, expected) in [(0, vec![0, 1, 2, 3, 4, 12]), (2, vec![2, 3, 4, 12]), (5, vec![12]), (13, vec![])] {
         let pages = tables.core.pages_from(WORKSPACE, id, PageNumber(from)).await.unwrap();
         assert_eq!(pages.iter().map(|(page, _)| page.0).collect::<Vec<_>>(), expected, "from {from}");
     }
+}
+
+#[tokio::test]
+async fn a_round_of_retries_begins_once_and_gives_every_page_out_again() {
+    let tables = Tables::new().await;
+    let (id, page) = (id_at(0), PageNumber(0));
+    let done = Campaign { status: Status::Completed, next_page: 1, done_before: 1, ..campaign(id, WORKSPACE) };
+    tables.core.create_campaign(&done).await.unwrap();
+    assert!(tables.core.enqueue_page(WORKSPACE, id, page, 0, NOW).await.unwrap());
+    tables.core.finish_page(WORKSPACE, id, page, 0, NOW).await.unwrap();
+
+    let begun = at_once(4, |_| {
+        let core = tables.another_core();
+        async move { core.begin_round(WORKSPACE, id, Status::Completed, 1, NOW).await.unwrap() }
+    })
+    .await;
+    assert_eq!(begun.into_iter().filter(|begun| *begun).count(), 1);
+    let row = tables.core.campaign(WORKSPACE, id).await.unwrap().unwrap();
+    assert_eq!((row.status, row.round, row.retry_before), (Status::Running, 1, Some(NOW)));
+    assert_eq!((row.next_page, row.done_before, row.finished_at), (0, 0, None));
+
+    tables.core.advance_cursors(WORKSPACE, id, 0, 1, 1).await.unwrap();
+    let row = tables.core.campaign(WORKSPACE, id).await.unwrap().unwrap();
+    assert_eq!(row.done_before, 0, "a look of the round before comes too late");
+    assert!(!tables.core.enqueue_page(WORKSPACE, id, page, 0, NOW).await.unwrap());
+    assert!(tables.core.enqueue_page(WORKSPACE, id, page, 1, NOW).await.unwrap());
+    tables.core.finish_page(WORKSPACE, id, page, 0, NOW).await.unwrap();
+    let pages = tables.core.pages_from(WORKSPACE, id, page).await.unwrap();
+    assert_eq!((pages[0].1.round, pages[0].1.done_at), (1, None), "a sender of the round before comes too late");
 }

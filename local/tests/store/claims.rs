@@ -1,10 +1,12 @@
 //! The right to call Meta: one worker at a time, never after a proof that Meta has the message, and nobody can take back
 //! what another has learned.
 
-use shared::attempt::claim::{Claim, Readiness, Release, readiness};
+use std::time::Duration;
+
+use shared::attempt::claim::{After, CALL_TIMEOUT, Claim, Policy, Readiness, Release, Try, readiness};
 use shared::attempt::{Attempt, AttemptKey, Evidence, Failure, Flag, Moment, Stage, Standing};
 use shared::meta::client::Accepted;
-use shared::store::{Claimed, Core};
+use shared::store::{Claimed, Core, Told};
 use shared::time::UnixMillis;
 
 use crate::{NOW, Tables, at_once, attempt, attempt_key, moment};
@@ -19,12 +21,26 @@ fn released() -> Release {
     Release { not_before: NOW, code: 130_429 }
 }
 
+const LEAVE: Policy = Policy { resend_after: None, retry_before: None };
+
+fn own_claim() -> Claim {
+    Claim::for_slot(NOW, CALL_TIMEOUT)
+}
+
+fn nth(number: u16) -> Try {
+    Try { number, after: if number <= 1 { After::Nothing } else { After::Release } }
+}
+
 async fn claim(core: &Core, key: &AttemptKey, number: u16) -> Claimed {
-    core.claim(key, &attempt(number), &Claim::for_slot(NOW)).await.unwrap()
+    core.claim(key, &attempt(number), nth(number), &own_claim()).await.unwrap()
 }
 
 async fn stored(core: &Core, key: &AttemptKey) -> Attempt {
     core.attempt(key).await.unwrap().unwrap()
+}
+
+fn told(number: u16) -> Option<Told<'static>> {
+    Some(Told { number, wamid: Some("wamid.A") })
 }
 
 /// How many of twenty workers win the claim of this number.
@@ -52,13 +68,17 @@ async fn a_claim_that_is_written_again_is_still_its_owners_and_nobody_elses() {
     let tables = Tables::new().await;
     let key = attempt_key(0);
     for number in [1, 2] {
-        let own = Claim::for_slot(NOW);
+        let own = own_claim();
         for _ in 0..2 {
-            assert_eq!(tables.core.claim(&key, &attempt(number), &own).await.unwrap(), Claimed::Won);
+            assert_eq!(tables.core.claim(&key, &attempt(number), nth(number), &own).await.unwrap(), Claimed::Won);
         }
         assert_eq!(claim(&tables.core, &key, number).await, Claimed::Lost);
         tables.core.release(&key, number, number, &released()).await.unwrap();
-        assert_eq!(tables.core.claim(&key, &attempt(number), &own).await.unwrap(), Claimed::Lost, "it was given back");
+        assert_eq!(
+            tables.core.claim(&key, &attempt(number), nth(number), &own).await.unwrap(),
+            Claimed::Lost,
+            "it was given back"
+        );
     }
 }
 
@@ -69,12 +89,12 @@ async fn after_a_release_the_next_number_is_claimed_once() {
     assert_eq!(winners(&tables, key, 1).await, 1);
     assert_eq!(winners(&tables, key, 2).await, 0, "not before the release");
     tables.core.release(&key, 1, 1, &released()).await.unwrap();
-    assert_eq!(readiness(Some(&stored(&tables.core, &key).await), NOW), Readiness::Free { number: 2 });
+    assert_eq!(readiness(Some(&stored(&tables.core, &key).await), &LEAVE, NOW), Readiness::Free(nth(2)));
     assert_eq!(winners(&tables, key, 3).await, 0, "no number is left out");
     assert_eq!(winners(&tables, key, 2).await, 1);
     assert_eq!(winners(&tables, key, 2).await, 0);
     let row = stored(&tables.core, &key).await;
-    assert_eq!(readiness(Some(&row), NOW), Readiness::Later(Claim::for_slot(NOW).until));
+    assert_eq!(readiness(Some(&row), &LEAVE, NOW), Readiness::Later(own_claim().until));
     assert_eq!((row.number, row.released), (2, None));
 }
 
@@ -83,10 +103,10 @@ async fn a_status_between_claim_and_answer_settles_the_attempt() {
     let tables = Tables::new().await;
     let key = attempt_key(0);
     claim(&tables.core, &key, 1).await;
-    tables.core.learn(&key, &[Evidence::Flag(Flag::Sent, moment(1))], Some("wamid.A")).await.unwrap();
-    assert_eq!(readiness(Some(&stored(&tables.core, &key).await), LONG_AFTER), Readiness::Settled);
+    tables.core.learn(&key, &[Evidence::Flag(Flag::Sent, moment(1))], told(1)).await.unwrap();
+    assert_eq!(readiness(Some(&stored(&tables.core, &key).await), &LEAVE, LONG_AFTER), Readiness::Settled);
 
-    tables.core.record_accepted(&key, &accepted("wamid.A"), moment(0)).await.unwrap();
+    tables.core.record_accepted(&key, 1, &accepted("wamid.A"), moment(0)).await.unwrap();
     let row = stored(&tables.core, &key).await;
     assert_eq!((row.accepted, row.wamid.as_deref()), (Some(moment(0)), Some("wamid.A")));
     assert_eq!(row.standing(), Standing::Reached(Stage::Sent));
@@ -115,7 +135,7 @@ async fn a_failure_that_comes_after_a_release_keeps_everybody_from_sending() {
     let Moment { at, seen } = moment(1);
     let failure = Failure { at, seen, code: 131_026, title: None, details: None };
     tables.core.learn(&key, &[Evidence::Failed(failure)], None).await.unwrap();
-    assert_eq!(readiness(Some(&stored(&tables.core, &key).await), LONG_AFTER), Readiness::Settled);
+    assert_eq!(readiness(Some(&stored(&tables.core, &key).await), &LEAVE, LONG_AFTER), Readiness::Settled);
     assert_eq!(claim(&tables.core, &key, 2).await, Claimed::Lost);
 }
 
@@ -124,7 +144,7 @@ async fn an_accepted_attempt_never_becomes_unknown() {
     let tables = Tables::new().await;
     let key = attempt_key(0);
     claim(&tables.core, &key, 1).await;
-    tables.core.record_accepted(&key, &accepted("wamid.A"), moment(1)).await.unwrap();
+    tables.core.record_accepted(&key, 1, &accepted("wamid.A"), moment(1)).await.unwrap();
     tables.core.mark_unknown(&key, 1, moment(20)).await.unwrap();
     assert_eq!(stored(&tables.core, &key).await.unknown, None);
 }
@@ -136,11 +156,11 @@ async fn an_answer_that_comes_late_resolves_an_unknown_and_is_kept_once() {
     claim(&tables.core, &key, 1).await;
     tables.core.mark_unknown(&key, 1, moment(20)).await.unwrap();
     let row = stored(&tables.core, &key).await;
-    assert_eq!((row.standing(), readiness(Some(&row), LONG_AFTER)), (Standing::Unknown, Readiness::Settled));
+    assert_eq!((row.standing(), readiness(Some(&row), &LEAVE, LONG_AFTER)), (Standing::Unknown, Readiness::Settled));
     assert_eq!(claim(&tables.core, &key, 2).await, Claimed::Lost, "what is unknown is not sent again");
 
-    tables.core.record_accepted(&key, &accepted("wamid.A"), moment(21)).await.unwrap();
-    tables.core.record_accepted(&key, &accepted("wamid.B"), moment(22)).await.unwrap();
+    tables.core.record_accepted(&key, 1, &accepted("wamid.A"), moment(21)).await.unwrap();
+    tables.core.record_accepted(&key, 1, &accepted("wamid.B"), moment(22)).await.unwrap();
     let row = stored(&tables.core, &key).await;
     assert_eq!(row.standing(), Standing::Reached(Stage::Sent));
     assert_eq!((row.accepted, row.wamid.as_deref()), (Some(moment(21)), Some("wamid.A")));
@@ -184,7 +204,7 @@ async fn what_was_never_claimed_is_neither_released_nor_unknown_nor_accepted() {
     let key = attempt_key(0);
     tables.core.release(&key, 1, 1, &released()).await.unwrap();
     tables.core.mark_unknown(&key, 1, moment(1)).await.unwrap();
-    tables.core.record_accepted(&key, &accepted("wamid.A"), moment(1)).await.unwrap();
+    tables.core.record_accepted(&key, 1, &accepted("wamid.A"), moment(1)).await.unwrap();
     assert!(tables.core.attempt(&key).await.unwrap().is_none());
     assert_eq!(claim(&tables.core, &key, 2).await, Claimed::Lost, "a second claim needs a first");
 }
@@ -214,4 +234,85 @@ async fn a_release_a_status_and_claimers_at_once_leave_one_sender_at_most() {
         assert!(won.into_iter().filter(|won| *won).count() <= 1);
         assert_eq!(claim(&tables.core, &key, 2).await, Claimed::Lost, "the status is in");
     }
+}
+
+#[tokio::test]
+async fn an_unknown_attempt_that_is_sent_again_hears_no_more_of_its_first_try() {
+    let tables = Tables::new().await;
+    let key = attempt_key(0);
+    claim(&tables.core, &key, 1).await;
+    tables.core.mark_unknown(&key, 1, moment(20)).await.unwrap();
+    let row = stored(&tables.core, &key).await;
+    let resend = Policy { resend_after: Some(Duration::from_secs(60)), retry_before: None };
+    let again = Try { number: 2, after: After::Unknown };
+    assert_eq!(readiness(Some(&row), &resend, LONG_AFTER), Readiness::Free(again));
+    assert_eq!(tables.core.claim(&key, &row, again, &own_claim()).await.unwrap(), Claimed::Won);
+    assert_eq!(tables.core.claim(&key, &row, again, &own_claim()).await.unwrap(), Claimed::Lost, "another worker");
+
+    let Moment { at, seen } = moment(30);
+    let failed = Evidence::Failed(Failure { at, seen, code: 131_026, title: None, details: None });
+    tables.core.learn(&key, &[failed], told(1)).await.unwrap();
+    let row = stored(&tables.core, &key).await;
+    assert_eq!((row.failed, row.unknown, row.wamid), (None, None, None));
+
+    // What a person did proves that a message arrived, whichever it was.
+    tables.core.learn(&key, &[Evidence::Flag(Flag::Read, moment(40))], told(1)).await.unwrap();
+    assert_eq!(stored(&tables.core, &key).await.standing(), Standing::Reached(Stage::Read));
+}
+
+#[tokio::test]
+async fn a_failure_that_is_tried_again_is_kept_and_its_repeats_change_nothing() {
+    let tables = Tables::new().await;
+    let key = attempt_key(0);
+    claim(&tables.core, &key, 1).await;
+    tables.core.record_accepted(&key, 1, &accepted("wamid.A"), moment(1)).await.unwrap();
+    let Moment { at, seen } = moment(5);
+    let failed = Evidence::Failed(Failure { at, seen, code: 131_000, title: None, details: None });
+    tables.core.learn(&key, &[failed.clone()], told(1)).await.unwrap();
+    let row = stored(&tables.core, &key).await;
+    let again = Try { number: 2, after: After::Failure };
+    assert_eq!(tables.core.claim(&key, &row, again, &own_claim()).await.unwrap(), Claimed::Won);
+    let row = stored(&tables.core, &key).await;
+    assert_eq!((row.number, row.accepted, row.wamid.as_deref(), row.standing()), (2, None, None, Standing::Pending));
+    assert_eq!(row.earlier.iter().map(|tried| (tried.number, tried.failed.code)).collect::<Vec<_>>(), [(1, 131_000)]);
+
+    let sent = Evidence::Flag(Flag::Sent, moment(3));
+    tables.core.learn(&key, &[failed, sent], told(1)).await.unwrap();
+    assert!(stored(&tables.core, &key).await == row, "Meta repeats statuses for days");
+
+    tables.core.record_accepted(&key, 2, &accepted("wamid.B"), moment(9)).await.unwrap();
+    let row = stored(&tables.core, &key).await;
+    assert_eq!((row.wamid.as_deref(), row.standing()), (Some("wamid.B"), Standing::Reached(Stage::Sent)));
+}
+
+#[tokio::test]
+async fn who_has_arrived_is_not_sent_to_again_whatever_was_read_before() {
+    let tables = Tables::new().await;
+    let key = attempt_key(0);
+    claim(&tables.core, &key, 1).await;
+    let Moment { at, seen } = moment(5);
+    let failed = Evidence::Failed(Failure { at, seen, code: 131_000, title: None, details: None });
+    tables.core.learn(&key, &[failed], told(1)).await.unwrap();
+    let row = stored(&tables.core, &key).await;
+    tables.core.learn(&key, &[Evidence::Flag(Flag::Delivered, moment(6))], told(1)).await.unwrap();
+    let again = Try { number: 2, after: After::Failure };
+    assert_eq!(tables.core.claim(&key, &row, again, &own_claim()).await.unwrap(), Claimed::Lost);
+}
+
+#[tokio::test]
+async fn a_skip_settles_who_was_not_sent_to_and_nobody_else() {
+    let tables = Tables::new().await;
+    let skip = shared::attempt::Skip { at: NOW, code: "opted_out".to_owned(), reason: "opted out".to_owned() };
+    let (fresh, claimed) = (attempt_key(0), attempt_key(1));
+    tables.core.skip(&fresh, &attempt(1), &skip).await.unwrap();
+    assert_eq!(stored(&tables.core, &fresh).await.standing(), Standing::Skipped);
+    assert_eq!(claim(&tables.core, &fresh, 1).await, Claimed::Lost);
+
+    claim(&tables.core, &claimed, 1).await;
+    tables.core.skip(&claimed, &attempt(1), &skip).await.unwrap();
+    assert_eq!(stored(&tables.core, &claimed).await.skipped, None, "its message is on the way");
+    tables.core.release(&claimed, 1, 1, &released()).await.unwrap();
+    tables.core.skip(&claimed, &attempt(1), &skip).await.unwrap();
+    assert_eq!(stored(&tables.core, &claimed).await.standing(), Standing::Skipped, "it came back");
+    assert_eq!(claim(&tables.core, &claimed, 2).await, Claimed::Lost);
 }

@@ -3,9 +3,9 @@
 use rand::rngs::StdRng;
 use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{Rng, SeedableRng};
-use shared::attempt::claim::Claim;
+use shared::attempt::claim::{After, CALL_TIMEOUT, Claim, Try};
 use shared::attempt::{Attempt, AttemptKey, Evidence, Failure, Flag, Moment};
-use shared::store::{Claimed, Consistency, Core, Learned};
+use shared::store::{Claimed, Consistency, Core, Learned, Told};
 
 use crate::{NOW, Tables, at_once, attempt, attempt_key, moment};
 
@@ -34,9 +34,16 @@ fn any_batches(rng: &mut StdRng) -> Vec<Vec<Evidence>> {
 }
 
 async fn born(core: &Core, key: &AttemptKey) -> Attempt {
-    let claim = Claim::for_slot(NOW);
-    assert_eq!(core.claim(key, &attempt(1), &claim).await.unwrap(), Claimed::Won);
+    let claim = Claim::for_slot(NOW, CALL_TIMEOUT);
+    assert_eq!(
+        core.claim(key, &attempt(1), Try { number: 1, after: After::Nothing }, &claim).await.unwrap(),
+        Claimed::Won
+    );
     Attempt { claim: Some(claim), ..attempt(1) }
+}
+
+fn told(wamid: &str) -> Option<Told<'_>> {
+    Some(Told { number: 1, wamid: Some(wamid) })
 }
 
 #[tokio::test]
@@ -99,7 +106,7 @@ async fn evidence_makes_no_row() {
     let tables = Tables::new().await;
     let key = attempt_key(0);
     let evidence = [Evidence::Flag(Flag::Read, moment(5))];
-    assert_eq!(tables.core.learn(&key, &evidence, Some("wamid.A")).await.unwrap(), Learned::NoSuchAttempt);
+    assert_eq!(tables.core.learn(&key, &evidence, told("wamid.A")).await.unwrap(), Learned::NoSuchAttempt);
     assert!(tables.core.attempt(&key).await.unwrap().is_none());
 }
 
@@ -110,7 +117,7 @@ async fn a_message_id_fills_a_gap_and_replaces_nothing() {
     born(&tables.core, &key).await;
     for (second, wamid) in [(5, "wamid.A"), (4, "wamid.B")] {
         let evidence = [Evidence::Flag(Flag::Sent, moment(second))];
-        assert_eq!(tables.core.learn(&key, &evidence, Some(wamid)).await.unwrap(), Learned::News);
+        assert_eq!(tables.core.learn(&key, &evidence, told(wamid)).await.unwrap(), Learned::News);
     }
     assert_eq!(tables.core.attempt(&key).await.unwrap().unwrap().wamid.as_deref(), Some("wamid.A"));
 }

@@ -1,36 +1,33 @@
-//! Reservations of an account's rate: disjoint however many reserve at once, never early, never faster than the rate.
+//! Reservations of an account's rate: disjoint however many reserve at once, never early, never faster than the rate; and
+//! of a portfolio's people.
 
-use std::time::Duration;
-
-use shared::store::Reservation;
-use shared::throttle::{HORIZON, Rate, UnixMicros};
+use shared::id::CampaignId;
+use shared::throttle::{Answer, Ask, UnixMicros, window::Limits};
+use shared::time::UnixMillis;
 
 use crate::{NOW, Tables, WORKSPACE, account_id, at_once};
 
 const START: UnixMicros = UnixMicros::from_millis(NOW);
 
-/// When the messages of a reservation leave; none when it has to wait.
-fn times(reservation: Reservation, n: u32) -> Vec<i64> {
-    match reservation {
-        Reservation::Granted { slots, .. } => (0..n).map(|i| slots.at(i).0).collect(),
-        Reservation::Wait(_) => Vec::new(),
-    }
-}
-
-/// Fifty reservations at once through three clients, and the times they got, sorted.
-async fn fifty_at_once(tables: &Tables, rate: Rate) -> Vec<i64> {
+/// Forty pages at once through three clients, each until it gets its slots; all of them, sorted.
+async fn forty_pages_at_once(tables: &Tables, rate: u32, campaigns: &[CampaignId]) -> Vec<i64> {
     let cores = [tables.core.clone(), tables.another_core(), tables.another_core()];
-    let reserved = at_once(50, |i| {
+    let reserved = at_once(40, |i| {
         let core = cores[i % 3].clone();
-        // Different sizes, clocks that differ by milliseconds, and guesses from nothing and from long ago.
-        let n = u32::try_from(i % 7 + 1).unwrap();
-        let now = UnixMicros(START.0 + i64::try_from(i % 5).unwrap() * 1_000);
-        let last_seen = (i % 2 == 0).then_some(UnixMicros(START.0 - 1));
+        let (messages, campaign) = (u32::try_from(i % 7 + 1).unwrap(), campaigns[i % campaigns.len()]);
+        // Clocks that differ by milliseconds.
+        let mut now = UnixMicros(START.0 + i64::try_from(i % 5).unwrap() * 1_000);
         async move {
-            let reservation = core.reserve_slots(WORKSPACE, account_id(), n, rate, last_seen, now).await.unwrap();
-            let times = times(reservation, n);
-            assert!(times.iter().all(|time| *time >= now.0), "a slot before now");
-            times
+            let (mut got, limits) = (Vec::new(), Limits::default());
+            while got.is_empty() {
+                let ask = Ask { campaign, messages, ceiling: None, rate, limits: &limits };
+                match core.reserve_slots(WORKSPACE, account_id(), &ask, now).await.unwrap() {
+                    Answer::Granted(slots) => got.extend(slots.iter().map(|slot| slot.0)),
+                    Answer::Wait(wait) => now = UnixMicros::from_millis(wait.until),
+                }
+            }
+            assert!(got.iter().all(|slot| *slot >= now.0), "a slot before now");
+            got
         }
     })
     .await;
@@ -42,45 +39,59 @@ async fn fifty_at_once(tables: &Tables, rate: Rate) -> Vec<i64> {
 #[tokio::test]
 async fn slots_reserved_at_once_are_disjoint_and_spaced_at_the_rate() {
     // 75 does not divide a second: a slot is then a fraction of a microsecond long, and no rounding may add up.
-    for rate in [50, 75, 1_000] {
+    for rate in [10, 75, 1_000] {
         let tables = Tables::new().await;
-        let slots = fifty_at_once(&tables, Rate::per_second(rate)).await;
-        assert_eq!(slots.len(), (0..50).map(|i| i % 7 + 1).sum::<usize>());
+        let slots = forty_pages_at_once(&tables, rate, &[CampaignId::new(NOW)]).await;
+        assert_eq!(slots.len(), (0..40).map(|i| i % 7 + 1).sum::<usize>());
         let shortest = 1_000_000 / i64::from(rate);
         assert!(slots.windows(2).all(|pair| pair[1] - pair[0] >= shortest), "{rate}/s: {slots:?}");
-        let most = usize::try_from(rate).unwrap();
-        assert!(slots.windows(most + 1).all(|window| window[most] - window[0] >= 1_000_000), "{rate}/s: {slots:?}");
     }
 }
 
 #[tokio::test]
-async fn what_would_leave_too_late_waits_and_reserves_nothing() {
+async fn campaigns_that_reserve_at_once_share_the_rate_and_do_not_exceed_it() {
     let tables = Tables::new().await;
-    let slots = fifty_at_once(&tables, Rate::per_second(10)).await;
-    let last = *slots.last().unwrap();
-    // 197 slots were asked for, 19.7 s of them; no reservation may begin after the horizon.
-    assert!(slots.len() < 197);
-    let latest_start = START.0 + 4_000 + i64::try_from(HORIZON.as_micros()).unwrap();
-    assert!(last <= latest_start + 700_000, "a reservation that begins behind the horizon");
-
-    let rate = Rate::per_second(10);
-    let reserve = async |now| tables.core.reserve_slots(WORKSPACE, account_id(), 1, rate, None, now).await.unwrap();
-    let Reservation::Wait(wait) = reserve(START).await else { panic!("the horizon is full") };
-    let next_free = UnixMicros(last + 100_000);
-    assert_eq!(wait, Duration::from_micros((next_free.0 - START.0).unsigned_abs()) - HORIZON);
-    assert_eq!(reserve(START).await, Reservation::Wait(wait), "a refusal has reserved something");
-
-    let after_the_wait = UnixMicros(START.0 + i64::try_from(wait.as_micros()).unwrap());
-    assert_eq!(times(reserve(after_the_wait).await, 1), [next_free.0]);
+    let campaigns: Vec<CampaignId> = (0..3).map(|n| CampaignId::new(UnixMillis(NOW.0 + n))).collect();
+    let slots = forty_pages_at_once(&tables, 30, &campaigns).await;
+    let settled: Vec<i64> = slots.into_iter().filter(|slot| *slot > START.0 + 2_000_000).collect();
+    assert!(settled.windows(31).all(|window| window[30] - window[0] >= 990_000), "{settled:?}");
 }
 
 #[tokio::test]
-async fn an_idle_account_begins_now_and_not_where_it_stopped() {
+async fn a_reservation_writes_once_and_a_wait_not_at_all() {
     let tables = Tables::new().await;
-    let rate = Rate::per_second(100);
-    let later = UnixMicros(START.0 + 3_600_000_000);
-    for (now, last_seen) in [(START, None), (later, Some(UnixMicros(later.0 + 5)))] {
-        let reserved = tables.core.reserve_slots(WORKSPACE, account_id(), 10, rate, last_seen, now).await.unwrap();
-        assert_eq!(times(reserved, 10)[0], now.0);
+    let (campaign, limits) = (CampaignId::new(NOW), Limits::default());
+    let ask = Ask { campaign, messages: 100, ceiling: None, rate: 10, limits: &limits };
+    let revision = async || tables.core.throttle_state(WORKSPACE, account_id()).await.unwrap().revision;
+    for (expected, granted) in [(1, true), (1, false), (1, false)] {
+        let answer = tables.core.reserve_slots(WORKSPACE, account_id(), &ask, START).await.unwrap();
+        assert_eq!((matches!(answer, Answer::Granted(_)), revision().await), (granted, expected));
     }
+}
+
+#[tokio::test]
+async fn too_fast_said_to_many_at_once_halves_the_rate_once() {
+    let tables = Tables::new().await;
+    at_once(10, |i| {
+        let core = tables.another_core();
+        let now = UnixMicros(START.0 + i64::try_from(i).unwrap() * 10_000);
+        async move { core.slow_down(WORKSPACE, account_id(), 80, now).await.unwrap() }
+    })
+    .await;
+    let state = tables.core.throttle_state(WORKSPACE, account_id()).await.unwrap();
+    assert_eq!((state.revision, state.rate_at(80, UnixMicros(START.0 + 90_000))), (1, 40));
+}
+
+#[tokio::test]
+async fn two_campaigns_that_reserve_people_at_once_never_get_more_than_the_limit() {
+    let tables = Tables::new().await;
+    let got = at_once(5, |i| {
+        let core = tables.another_core();
+        let campaign = CampaignId::new(UnixMillis(NOW.0 + i64::try_from(i).unwrap()));
+        async move { core.reserve_people(WORKSPACE, "portfolio", campaign, 100, 250, NOW).await.unwrap() }
+    })
+    .await;
+    assert_eq!(got.iter().sum::<u32>(), 250, "{got:?}");
+    let taken = tables.core.take_people(WORKSPACE, "portfolio", CampaignId::new(NOW), 1, 250, NOW).await.unwrap();
+    assert!(taken.is_err(), "all of it is reserved");
 }

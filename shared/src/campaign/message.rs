@@ -3,9 +3,11 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::render::{self, Fields, Filled, Unfilled};
+use crate::id::MediaId;
+use crate::media::MediaKind;
 
 /// A message in the API's shape. Its `Debug` shows the type only, never the text.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +28,34 @@ pub enum Message {
         /// Meta's `interactive` object with placeholders in its texts.
         interactive: Value,
     },
+    /// A picture; the recipient's service window must be open, as for all of the following.
+    Image(Attachment),
+    /// A film.
+    Video(Attachment),
+    /// A file.
+    Document(Attachment),
+    /// Sound.
+    Audio(Attachment),
+    /// A sticker.
+    Sticker(Attachment),
+}
+
+/// A file that is the message.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Attachment {
+    /// A stored file; this or `link`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub media_id: Option<MediaId>,
+    /// Where Meta fetches the file itself, over https; Meta keeps it for 10 minutes (Meta, media messages).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<String>,
+    /// Stands below the file; at most 1,024 characters once filled; none for sound and stickers (Meta, media messages).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caption: Option<String>,
+    /// What a document is called; its ending decides the icon.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file_name: Option<String>,
 }
 
 /// The body of a text message.
@@ -64,10 +94,28 @@ pub enum Unusable {
     /// A link parameter without an http(s) address.
     #[error("a link parameter needs an http or https address without user name and password")]
     NotALink,
+    /// A file is named twice or not at all.
+    #[error("name the file by exactly one of media_id and link")]
+    OneSource,
+    /// What Meta fetches by itself must be on the web.
+    #[error("the link of a file must be an https address without user name and password")]
+    NotHttps,
+    /// Sound and stickers stand alone.
+    #[error("a message of this type has no caption")]
+    NoCaption,
+    /// Only documents are called something.
+    #[error("only a document has a file_name")]
+    NoFileName,
+    /// Not an id of a stored file.
+    #[error("media_id must be the id of a stored file: med_ followed by 26 characters")]
+    MalformedMediaId,
 }
 
 /// Longest text body (Meta, text messages).
 pub const MAX_TEXT_CHARS: usize = 4_096;
+
+/// Longest caption (Meta, media messages).
+pub const MAX_CAPTION_CHARS: usize = 1_024;
 
 impl Message {
     /// A plain text message.
@@ -83,7 +131,56 @@ impl Message {
             Self::Text { .. } => "text",
             Self::Template { .. } => "template",
             Self::Interactive { .. } => "interactive",
+            Self::Image(_) => "image",
+            Self::Video(_) => "video",
+            Self::Document(_) => "document",
+            Self::Audio(_) => "audio",
+            Self::Sticker(_) => "sticker",
         }
+    }
+
+    /// The file that is the message, if it is one.
+    #[must_use]
+    pub const fn attachment(&self) -> Option<(MediaKind, &Attachment)> {
+        match self {
+            Self::Text { .. } | Self::Template { .. } | Self::Interactive { .. } => None,
+            Self::Image(attachment) => Some((MediaKind::Image, attachment)),
+            Self::Video(attachment) => Some((MediaKind::Video, attachment)),
+            Self::Document(attachment) => Some((MediaKind::Document, attachment)),
+            Self::Audio(attachment) => Some((MediaKind::Audio, attachment)),
+            Self::Sticker(attachment) => Some((MediaKind::Sticker, attachment)),
+        }
+    }
+
+    /// The stored files that it carries, each once, with the kind that each must be.
+    #[must_use]
+    pub fn media_of_kinds(&self) -> Vec<(MediaId, MediaKind)> {
+        let mut found = Vec::new();
+        match self {
+            Self::Text { .. } => {}
+            Self::Template { template } => template.components.iter().for_each(|c| collect_media(c, &mut found)),
+            Self::Interactive { interactive } => collect_media(interactive, &mut found),
+            Self::Image(_) | Self::Video(_) | Self::Document(_) | Self::Audio(_) | Self::Sticker(_) => {
+                let named = self.attachment().and_then(|(kind, attachment)| Some((attachment.media_id?, kind)));
+                found.extend(named);
+            }
+        }
+        let mut unique: Vec<(MediaId, MediaKind)> = Vec::new();
+        for one in found {
+            if !unique.contains(&one) {
+                unique.push(one);
+            }
+        }
+        unique
+    }
+
+    /// The stored files that it carries, each once.
+    #[must_use]
+    pub fn media(&self) -> Vec<MediaId> {
+        let mut media: Vec<MediaId> = self.media_of_kinds().into_iter().map(|(id, _)| id).collect();
+        media.sort();
+        media.dedup();
+        media
     }
 
     /// The destinations that can be tracked, each once, in the order in which they stand in the message.
@@ -105,6 +202,12 @@ impl Message {
                 }
             }
             Self::Interactive { interactive } => collect_interactive(interactive, &mut found)?,
+            Self::Image(one) | Self::Video(one) | Self::Document(one) | Self::Audio(one) | Self::Sticker(one) => {
+                self.check_attachment(one)?;
+                if let Some(caption) = &one.caption {
+                    collect_text(caption, &mut found)?;
+                }
+            }
         }
         let mut unique: Vec<String> = Vec::new();
         for url in found {
@@ -113,6 +216,24 @@ impl Message {
             }
         }
         Ok(unique)
+    }
+
+    fn check_attachment(&self, attachment: &Attachment) -> Result<(), Unusable> {
+        let Attachment { media_id, link, caption, file_name } = attachment;
+        if media_id.is_some() == link.is_some() {
+            return Err(Unusable::OneSource);
+        }
+        if link.as_deref().is_some_and(|link| !link.starts_with("https://") || !render::is_trackable(link)) {
+            return Err(Unusable::NotHttps);
+        }
+        if caption.is_some() && matches!(self, Self::Audio(_) | Self::Sticker(_)) {
+            return Err(Unusable::NoCaption);
+        }
+        match file_name {
+            Some(_) if !matches!(self, Self::Document(_)) => Err(Unusable::NoFileName),
+            Some(name) => render::check(name).map_err(|_| Unusable::MalformedPlaceholder),
+            None => Ok(()),
+        }
     }
 
     /// The part of Meta's send body that carries the message, filled for one recipient: `{"type":…, <type>:{…}}`.
@@ -148,6 +269,11 @@ impl Message {
                 let filled = fill_strings(interactive, fields)?;
                 serde_json::json!({"type": "interactive", "interactive": filled})
             }
+            Self::Image(one) | Self::Video(one) | Self::Document(one) | Self::Audio(one) | Self::Sticker(one) => {
+                let mut filled = serde_json::Map::from_iter([("type".to_owned(), self.kind().into())]);
+                filled.insert(self.kind().to_owned(), fill_attachment(one, fields)?);
+                Value::Object(filled)
+            }
         })
     }
 }
@@ -174,7 +300,10 @@ fn collect_template(component: &Value, found: &mut Vec<String>) -> Result<(), Un
             found.push(url.to_owned());
             Ok(())
         }
-        Value::Object(map) => map.values().try_for_each(|value| collect_template(value, found)),
+        Value::Object(map) => {
+            check_media_id(map)?;
+            map.values().try_for_each(|value| collect_template(value, found))
+        }
         Value::Array(list) => list.iter().try_for_each(|value| collect_template(value, found)),
         Value::String(text) => render::check(text).map_err(|_| Unusable::MalformedPlaceholder),
         _ => Ok(()),
@@ -183,10 +312,82 @@ fn collect_template(component: &Value, found: &mut Vec<String>) -> Result<(), Un
 
 fn collect_interactive(value: &Value, found: &mut Vec<String>) -> Result<(), Unusable> {
     match value {
-        Value::Object(map) => map.values().try_for_each(|value| collect_interactive(value, found)),
+        Value::Object(map) => {
+            check_media_id(map)?;
+            map.values().try_for_each(|value| collect_interactive(value, found))
+        }
         Value::Array(list) => list.iter().try_for_each(|value| collect_interactive(value, found)),
         Value::String(text) => collect_text(text, found),
         _ => Ok(()),
+    }
+}
+
+/// `{"media_id": "med_…"}` stands wherever Meta's shape has `{"id": …}`.
+fn check_media_id(map: &Map<String, Value>) -> Result<(), Unusable> {
+    match map.get("media_id").map(|id| id.as_str().and_then(|id| id.parse::<MediaId>().ok())) {
+        Some(None) => Err(Unusable::MalformedMediaId),
+        Some(Some(_)) if map.contains_key("id") || map.contains_key("link") => Err(Unusable::OneSource),
+        Some(Some(_)) | None => Ok(()),
+    }
+}
+
+/// The kind is told by the key that the object stands under: `{"image": {"media_id": …}}`.
+fn collect_media(value: &Value, found: &mut Vec<(MediaId, MediaKind)>) {
+    use MediaKind::{Audio, Document, Image, Sticker, Video};
+    match value {
+        Value::Object(map) => {
+            for (key, value) in map {
+                let kind = [Image, Video, Document, Audio, Sticker].into_iter().find(|kind| kind.name() == key);
+                let id = value.get("media_id").and_then(Value::as_str).and_then(|id| id.parse().ok());
+                if let (Some(kind), Some(id)) = (kind, id) {
+                    found.push((id, kind));
+                }
+                collect_media(value, found);
+            }
+        }
+        Value::Array(list) => list.iter().for_each(|value| collect_media(value, found)),
+        _ => {}
+    }
+}
+
+fn fill_attachment(attachment: &Attachment, fields: &Fields<'_>) -> Result<Value, Unfilled> {
+    let mut filled = Map::new();
+    match (attachment.media_id, &attachment.link) {
+        (Some(media), _) => {
+            let id = (fields.media)(media).ok_or(Unfilled::NoMedia(media))?;
+            filled.insert("id".to_owned(), id.into());
+        }
+        (None, link) => {
+            filled.insert("link".to_owned(), link.clone().into());
+        }
+    }
+    if let Some(caption) = &attachment.caption {
+        let caption = render::fill(caption, fields)?;
+        let length = caption.chars().count();
+        if length > MAX_CAPTION_CHARS {
+            return Err(Unfilled::TooLong { length, limit: MAX_CAPTION_CHARS });
+        }
+        filled.insert("caption".to_owned(), caption.into());
+    }
+    if let Some(name) = &attachment.file_name {
+        filled.insert("filename".to_owned(), render::fill_without_links(name, fields)?.into());
+    }
+    Ok(Value::Object(filled))
+}
+
+/// A key of Meta's shape and its value, each filled by `fill`; a stored file becomes Meta's id of it.
+fn fill_member(
+    key: &str,
+    value: &Value,
+    fields: &Fields<'_>,
+    fill: impl FnOnce(&Value) -> Result<Value, Unfilled>,
+) -> Result<(String, Value), Unfilled> {
+    match value.as_str().filter(|_| key == "media_id").and_then(|id| id.parse::<MediaId>().ok()) {
+        Some(media) => {
+            let id = (fields.media)(media).ok_or(Unfilled::NoMedia(media))?;
+            Ok(("id".to_owned(), id.into()))
+        }
+        None => Ok((key.to_owned(), fill(value)?)),
     }
 }
 
@@ -211,8 +412,10 @@ fn fill_template(value: &Value, fields: &Fields<'_>, inside_url_button: bool) ->
             let sub_type = map.get("sub_type").and_then(Value::as_str);
             let inside_url_button = inside_url_button || sub_type.is_some_and(|s| s.eq_ignore_ascii_case("url"));
             map.iter()
-                .map(|(key, value)| Ok((key.clone(), fill_template(value, fields, inside_url_button)?)))
-                .collect::<Result<serde_json::Map<_, _>, Unfilled>>()
+                .map(|(key, value)| {
+                    fill_member(key, value, fields, |value| fill_template(value, fields, inside_url_button))
+                })
+                .collect::<Result<Map<_, _>, Unfilled>>()
                 .map(Value::Object)
         }
         Value::Array(list) => {
@@ -228,8 +431,8 @@ fn fill_strings(value: &Value, fields: &Fields<'_>) -> Result<Value, Unfilled> {
     match value {
         Value::Object(map) => map
             .iter()
-            .map(|(key, value)| Ok((key.clone(), fill_strings(value, fields)?)))
-            .collect::<Result<serde_json::Map<_, _>, Unfilled>>()
+            .map(|(key, value)| fill_member(key, value, fields, |value| fill_strings(value, fields)))
+            .collect::<Result<Map<_, _>, Unfilled>>()
             .map(Value::Object),
         Value::Array(list) => {
             list.iter().map(|v| fill_strings(v, fields)).collect::<Result<Vec<_>, _>>().map(Value::Array)
@@ -240,68 +443,4 @@ fn fill_strings(value: &Value, fields: &Fields<'_>) -> Result<Value, Unfilled> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use super::*;
-
-    fn link(url: &str) -> Option<Filled> {
-        url.starts_with("https://shop")
-            .then(|| Filled { code: "c0de".to_owned(), short_url: "https://go.example/c0de".to_owned() })
-    }
-
-    fn fill(message: &Message, variables: &[(&str, &str)]) -> Result<Value, Unfilled> {
-        let variables: BTreeMap<String, String> =
-            variables.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        message.fill(&Fields { variables: &variables, name: None, link: &link })
-    }
-
-    #[test]
-    fn a_text_gets_the_name_and_the_recipients_own_link() {
-        let message = Message::text("Hi {{first_name}}, see https://shop.example/offer.");
-        assert_eq!(message.links().unwrap(), ["https://shop.example/offer"]);
-        let filled = fill(&message, &[("first_name", "Aïcha")]).unwrap();
-        assert_eq!(filled["text"]["body"], "Hi Aïcha, see https://go.example/c0de.");
-    }
-
-    #[test]
-    fn a_template_button_gets_the_code_and_its_body_the_whole_link() {
-        let message: Message = serde_json::from_value(serde_json::json!({
-            "type": "template",
-            "template": {"name": "offer", "language": "en_US", "components": [
-                {"type": "body", "parameters": [
-                    {"type": "text", "text": "{{first_name}}"}, {"type": "link", "url": "https://shop.example/a"}]},
-                {"type": "button", "sub_type": "url", "index": "0", "parameters": [
-                    {"type": "link", "url": "https://shop.example/b"}]}]}
-        }))
-        .unwrap();
-        assert_eq!(message.links().unwrap(), ["https://shop.example/a", "https://shop.example/b"]);
-        let filled = fill(&message, &[("first_name", "Wei")]).unwrap();
-        let components = &filled["template"]["components"];
-        assert_eq!(components[0]["parameters"][0]["text"], "Wei");
-        assert_eq!(
-            components[0]["parameters"][1],
-            serde_json::json!({"type": "text", "text": "https://go.example/c0de"})
-        );
-        assert_eq!(components[1]["parameters"][0], serde_json::json!({"type": "text", "text": "c0de"}));
-    }
-
-    #[test]
-    fn a_missing_variable_and_a_text_too_long_skip_the_recipient() {
-        let message = Message::text("Hi {{first_name}}");
-        assert_eq!(fill(&message, &[]).unwrap_err(), Unfilled::MissingVariable("first_name".to_owned()));
-        let long = "x".repeat(4_100);
-        assert!(matches!(fill(&message, &[("first_name", &long)]), Err(Unfilled::TooLong { .. })));
-    }
-
-    #[test]
-    fn a_message_that_nobody_can_get_is_refused() {
-        assert_eq!(Message::text("  ").links(), Err(Unusable::EmptyText));
-        assert_eq!(Message::text("Hi {{first_name").links(), Err(Unusable::MalformedPlaceholder));
-    }
-
-    #[test]
-    fn a_debug_never_shows_the_text() {
-        assert_eq!(format!("{:?}", Message::text("secret")), "Message(text)");
-    }
-}
+mod tests;

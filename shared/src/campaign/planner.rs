@@ -8,7 +8,7 @@ use super::audience::{HeldOut, Line, NumberedLine, Recipient, Skipped};
 use super::render::{Fields, Filled};
 use super::{PAGE_SIZE, PageNumber, Variant, VariantIndex, assign_variant, is_held_out};
 use crate::attempt::Seq;
-use crate::id::CampaignId;
+use crate::id::{CampaignId, MediaId};
 use crate::link::code::RecipientSeq;
 use crate::phone::{InvalidPhoneNumber, PhoneNumber, canonical_digits};
 
@@ -103,7 +103,8 @@ impl Planner {
         let variant = assign_variant(self.rules.campaign, &phone, &self.rules.variants);
         let name = line.name.as_deref().map(str::trim).filter(|name| !name.is_empty());
         if let Some(Variant { message, .. }) = self.rules.variants.get(usize::from(variant.0)) {
-            let fields = Fields { variables: &line.variables, name, link: &longest_short_link };
+            let media = |media: MediaId| Some(media.to_string());
+            let fields = Fields { variables: &line.variables, name, link: &longest_short_link, media: &media };
             message.fill(&fields).map_err(|reason| reason.to_string())?;
         }
         Ok(Checked { phone, region, variant, name: name.map(str::to_owned) })

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::id::MediaId;
+
 /// What fills the texts of one recipient.
 pub struct Fields<'a> {
     /// The recipient's variables.
@@ -10,6 +12,8 @@ pub struct Fields<'a> {
     pub name: Option<&'a str>,
     /// The recipient's short link to a destination; `None` when that destination is not tracked.
     pub link: &'a dyn Fn(&str) -> Option<Filled>,
+    /// Meta's id of a stored file for the number that sends; `None` when the file has none.
+    pub media: &'a dyn Fn(MediaId) -> Option<String>,
 }
 
 /// A recipient's short link.
@@ -35,6 +39,9 @@ pub enum Unfilled {
         /// Meta's limit.
         limit: usize,
     },
+    /// A file that has no id at Meta.
+    #[error("the file {0} is not at Meta")]
+    NoMedia(MediaId),
     /// See [`MalformedPlaceholder`]; found when the campaign is created, so a stored campaign has none.
     #[error("a placeholder is not well formed")]
     MalformedPlaceholder,
@@ -215,7 +222,7 @@ mod tests {
     fn filled(text: &str) -> String {
         let variables = BTreeMap::from([("first_name".to_owned(), "王芳".to_owned())]);
         let link = |_: &str| Some(Filled { code: "X".to_owned(), short_url: "<X>".to_owned() });
-        fill(text, &Fields { variables: &variables, name: Some("Wang Fang"), link: &link }).unwrap()
+        fill(text, &Fields { variables: &variables, name: Some("Wang Fang"), link: &link, media: &|_| None }).unwrap()
     }
 
     #[test]
@@ -244,7 +251,7 @@ mod tests {
     fn a_value_with_braces_or_a_link_is_taken_literally() {
         let variables = BTreeMap::from([("x".to_owned(), "{{y}} https://evil.example".to_owned())]);
         let link = |_: &str| Some(Filled { code: "X".to_owned(), short_url: "<X>".to_owned() });
-        let fields = Fields { variables: &variables, name: None, link: &link };
+        let fields = Fields { variables: &variables, name: None, link: &link, media: &|_| None };
         assert_eq!(fill("{{x}}", &fields).unwrap(), "{{y}} https://evil.example");
     }
 

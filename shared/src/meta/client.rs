@@ -1,8 +1,11 @@
 //! Calls to the Graph API. The client tells apart what matters to a sender that must neither lose nor double a message:
 //! Meta took it, Meta refused it, it certainly never arrived, or nobody knows.
 
+use std::pin::Pin;
 use std::time::Duration;
 
+use bytes::Bytes;
+use futures::Stream;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -13,8 +16,8 @@ use crate::secrets::AccessToken;
 /// Calls one Graph API, Meta's own or any other that speaks it. Cloning shares the connections.
 #[derive(Clone, Debug)]
 pub struct GraphClient {
-    http: reqwest::Client,
-    base: String,
+    pub(super) http: reqwest::Client,
+    pub(super) base: String,
 }
 
 /// What became of a send.
@@ -41,6 +44,31 @@ pub struct Accepted {
     pub response: String,
 }
 
+/// A file to be uploaded.
+pub struct MediaUpload<'a> {
+    /// Its MIME type.
+    pub mime_type: &'a str,
+    /// A name for it.
+    pub file_name: String,
+    /// Its length.
+    pub bytes: u64,
+    /// Its bytes.
+    pub body: Pin<Box<dyn Stream<Item = Result<Bytes, std::io::Error>> + Send>>,
+    /// How long it may take.
+    pub timeout: Duration,
+}
+
+/// What became of an upload. An upload that got no answer may be repeated: at worst Meta has the file twice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UploadOutcome {
+    /// Meta has it under this id, for 30 days (Meta, media).
+    Done(String),
+    /// Meta answered with an error.
+    Refused(MetaError),
+    /// No answer that can be read.
+    NoAnswer,
+}
+
 impl std::fmt::Debug for Accepted {
     /// A wamid contains the phone number, so nothing is shown.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -62,6 +90,11 @@ fn is_on_this_machine(url: &str) -> bool {
         Some(url::Host::Ipv6(address)) => address.is_loopback(),
         None => false,
     }
+}
+
+#[derive(Deserialize)]
+struct UploadResponse {
+    id: String,
 }
 
 #[derive(Deserialize)]
@@ -87,13 +120,21 @@ impl GraphClient {
     /// # Errors
     /// [`NoClient`].
     pub fn new(url: &str, version: &str) -> Result<Self, NoClient> {
+        Self::with_call_timeout(url, version, CALL_TIMEOUT)
+    }
+
+    /// The same, with another time that a call may take.
+    ///
+    /// # Errors
+    /// [`NoClient`].
+    pub fn with_call_timeout(url: &str, version: &str, call_timeout: Duration) -> Result<Self, NoClient> {
         let mut builder = reqwest::Client::builder();
         if is_on_this_machine(url) {
             builder = builder.no_proxy();
         }
         let http = builder
-            .timeout(CALL_TIMEOUT)
-            .connect_timeout(Duration::from_secs(5))
+            .timeout(call_timeout)
+            .connect_timeout(call_timeout / 2)
             .pool_idle_timeout(Duration::from_secs(60))
             .tcp_nodelay(true)
             .redirect(reqwest::redirect::Policy::none())
@@ -135,5 +176,38 @@ impl GraphClient {
             // An error page of something between Meta and us says nothing about the message.
             None => SendOutcome::Lost,
         }
+    }
+
+    /// Uploads a file for a business number.
+    pub async fn upload_media(
+        &self,
+        phone_number_id: &str,
+        token: &AccessToken,
+        upload: MediaUpload<'_>,
+    ) -> UploadOutcome {
+        let MediaUpload { mime_type, file_name, bytes, body, timeout } = upload;
+        let body = reqwest::Body::wrap_stream(body);
+        let part = reqwest::multipart::Part::stream_with_length(body, bytes).file_name(file_name);
+        let Ok(part) = part.mime_str(mime_type) else {
+            return UploadOutcome::NoAnswer;
+        };
+        let form = reqwest::multipart::Form::new()
+            .text("messaging_product", "whatsapp")
+            .text("type", mime_type.to_owned())
+            .part("file", part);
+        let url = format!("{}/{phone_number_id}/media", self.base);
+        let request = self.http.post(url).bearer_auth(token.expose()).multipart(form).timeout(timeout);
+        let Ok(answer) = request.send().await else {
+            return UploadOutcome::NoAnswer;
+        };
+        let status = answer.status();
+        let Ok(text) = answer.text().await else {
+            return UploadOutcome::NoAnswer;
+        };
+        if status.is_success() {
+            return serde_json::from_str(&text)
+                .map_or(UploadOutcome::NoAnswer, |UploadResponse { id }| UploadOutcome::Done(id));
+        }
+        MetaError::read(&text, status.as_u16()).map_or(UploadOutcome::NoAnswer, UploadOutcome::Refused)
     }
 }

@@ -106,6 +106,7 @@ const CLASSES: &[(i64, ErrorClass)] = {
         (132_069, RetryAfterWindow),
         (133_004, Retry),
         (133_010, PauseAccount),
+        (134_101, RetryAfterWindow),
         (135_000, Retry),
         (137_000, Fix),
         (2_494_100, Retry),
@@ -113,6 +114,12 @@ const CLASSES: &[(i64, ErrorClass)] = {
 };
 
 impl ErrorClass {
+    /// Whether the same request may work later without anybody doing anything.
+    #[must_use]
+    pub const fn may_pass(self) -> bool {
+        matches!(self, Self::Retry | Self::RetryAfterWindow)
+    }
+
     /// The class of a code. A code that is not in the table is retried when Meta calls it transient or blames itself
     /// (HTTP 5xx), and is otherwise the request's fault.
     #[must_use]

@@ -46,7 +46,9 @@ pub fn of_attempt(key: &AttemptKey, attempt: &Attempt) -> Contribution {
 
     let total = contribution.entry(item(format!("{}#{:02}", view::TOTAL, key.shard.0))).or_default();
     let mut count = |name: &str| *total.entry(format!("{variant}.{name}")).or_default() += 1;
-    count("claimed");
+    if attempt.skipped.is_none() {
+        count("claimed");
+    }
     if attempt.accepted.is_some() {
         count("accepted");
     }
@@ -60,6 +62,7 @@ pub fn of_attempt(key: &AttemptKey, attempt: &Attempt) -> Contribution {
     }
     match attempt.standing() {
         Standing::Pending => {}
+        Standing::Skipped => count("skipped"),
         Standing::Unknown => count("unknown"),
         Standing::Failed => count("failed"),
         Standing::Reached(stage) => count(&format!("stuck.{}", stage.name())),
@@ -69,6 +72,9 @@ pub fn of_attempt(key: &AttemptKey, attempt: &Attempt) -> Contribution {
         if !attempt.reached(Stage::Sent) {
             count("rejected");
         }
+    }
+    if let Some(skip) = &attempt.skipped {
+        count(&format!("skip.{}", skip.code));
     }
     if attempt.opted_out.is_some() {
         count("opted_out");

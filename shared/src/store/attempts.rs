@@ -7,8 +7,9 @@ use futures::{StreamExt, TryStreamExt};
 
 use super::expression::{Update, Updated};
 use super::{Consistency, Core, Item, Put, StoreError, attribute, keys, number, read, text};
-use crate::attempt::claim::{Claim, Release};
-use crate::attempt::{Attempt, AttemptKey, Evidence, Flag, Moment, Money, Seq, Shard};
+use crate::attempt::claim::{After, Claim, Release, Try};
+use crate::attempt::earlier::{EarlierTry, FLAGS_OF_A_TRY};
+use crate::attempt::{Attempt, AttemptKey, Evidence, Flag, Moment, Money, Seq, Shard, Skip};
 use crate::id::{CampaignId, WorkspaceId};
 use crate::meta::client::Accepted;
 
@@ -38,6 +39,9 @@ const CONTENDERS: usize = 16;
 /// Flags that prove that Meta has the message.
 const PROOFS_OF_ACCEPTANCE: [Flag; 6] =
     [Flag::Accepted, Flag::Sent, Flag::Delivered, Flag::Read, Flag::Clicked, Flag::Replied];
+
+/// Flags that prove that the recipient has it.
+const PROOFS_OF_ARRIVAL: [Flag; 4] = [Flag::Delivered, Flag::Read, Flag::Clicked, Flag::Replied];
 
 impl Core {
     /// The attempts of these recipients that exist.
@@ -110,34 +114,47 @@ impl Core {
         Ok(found.into_iter().flatten().collect())
     }
 
-    /// Claims the right to send: the row is born with the first claim; a later one follows a release.
+    /// Claims the right to send, as this try of `attempt`: the row as it was read, or as it is to be born.
     ///
     /// # Errors
     /// [`StoreError`]; then nobody knows whether the claim was written, and it must be treated as lost.
-    pub async fn claim(&self, key: &AttemptKey, attempt: &Attempt, claim: &Claim) -> Result<Claimed, StoreError> {
-        if attempt.number <= 1 {
-            let row = Attempt { claim: Some(claim.clone()), ..attempt.clone() };
+    pub async fn claim(
+        &self,
+        key: &AttemptKey,
+        attempt: &Attempt,
+        tried: Try,
+        claim: &Claim,
+    ) -> Result<Claimed, StoreError> {
+        if tried.after == After::Nothing {
+            let row = Attempt { claim: Some(claim.clone()), number: tried.number, ..attempt.clone() };
             return match self.put_new("attempt", keys::attempt(key), &row, Item::new()).await? {
                 Put::New => Ok(Claimed::Won),
                 Put::There(item) => whose(item, claim),
             };
         }
-        let mut update = Update::default();
-        update.set("claim", attribute("claim", claim)?);
-        update.set("number", number(i64::from(attempt.number)));
-        update.remove("released");
-        update.only_if_equal("number", number(i64::from(attempt.number) - 1));
-        update.only_if_present("released");
-        update.only_if_absent("claim");
-        update.only_if_absent("failed");
-        update.only_if_absent("unknown");
-        for proof in PROOFS_OF_ACCEPTANCE {
-            update.only_if_absent(proof.name());
-        }
-        match self.update(keys::attempt(key), update).await? {
+        match self.update(keys::attempt(key), claiming(attempt, tried, claim)?).await? {
             Updated::Done(_) => Ok(Claimed::Won),
             Updated::Refused(item) => whose(item, claim),
         }
+    }
+
+    /// Settles a recipient who gets no message, by a rule; who was claimed before stays as they are, but for one whose
+    /// message came back.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn skip(&self, key: &AttemptKey, attempt: &Attempt, skip: &Skip) -> Result<(), StoreError> {
+        let row = Attempt { number: 0, skipped: Some(skip.clone()), ..attempt.clone() };
+        if self.put_new("attempt", keys::attempt(key), &row, Item::new()).await?.is_new() {
+            return Ok(());
+        }
+        let mut update = Update::default();
+        update.set("skipped", attribute("skip", skip)?);
+        update.remove("released");
+        update.only_if_present("released");
+        update.only_if_absent("claim");
+        not_yet_settled(&mut update);
+        self.update(keys::attempt(key), update).await.map(|_| ())
     }
 
     /// Records Meta's answer. A repeat changes nothing.
@@ -147,11 +164,12 @@ impl Core {
     pub async fn record_accepted(
         &self,
         key: &AttemptKey,
+        tried: u16,
         accepted: &Accepted,
         moment: Moment,
     ) -> Result<(), StoreError> {
         let flag = Evidence::Flag(Flag::Accepted, moment);
-        let mut update = learning(&[flag], Some(&accepted.wamid))?;
+        let mut update = learning(&[flag], Some(Told { number: tried, wamid: Some(&accepted.wamid) }))?;
         update.set_if_absent("response", text(&accepted.response));
         if let Updated::Refused(item) = self.update(keys::attempt(key), update).await?
             && !item.is_empty()
@@ -160,7 +178,7 @@ impl Core {
             let mut update = Update::default();
             update.set_if_absent("wamid", text(&accepted.wamid));
             update.set_if_absent("response", text(&accepted.response));
-            update.only_if_present("pk");
+            update.only_if_equal("number", number(i64::from(tried)));
             self.update(keys::attempt(key), update).await?;
         }
         Ok(())
@@ -212,9 +230,8 @@ impl Core {
         self.update(keys::attempt(key), update).await.map(|_| ())
     }
 
-    /// Takes evidence in: one conditional write, a second one only when part of it was known.
-    ///
-    /// `wamid` fills in the message id if the answer to the send was lost.
+    /// Takes evidence in: one conditional write, a second one only when part of it was known. `told` names the try that
+    /// it speaks of, where it names one: what a try that is over has come to is no news of the present one.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -222,24 +239,97 @@ impl Core {
         &self,
         key: &AttemptKey,
         evidence: &[Evidence],
-        wamid: Option<&str>,
+        told: Option<Told<'_>>,
     ) -> Result<Learned, StoreError> {
         let mut news: Vec<Evidence> = earliest(evidence);
+        let mut told = told;
         // Each refusal shows at least one piece that is known, unless another writer came in between.
         for _ in 0..news.len() + CONTENDERS {
             if news.is_empty() {
                 return Ok(Learned::Nothing);
             }
-            match self.update(keys::attempt(key), learning(&news, wamid)?).await? {
+            match self.update(keys::attempt(key), learning(&news, told)?).await? {
                 Updated::Done(_) => return Ok(Learned::News),
                 Updated::Refused(item) if item.is_empty() => return Ok(Learned::NoSuchAttempt),
                 Updated::Refused(item) => {
                     let known: Attempt = read("attempt", item)?;
+                    if told.is_some_and(|told| told.number <= known.superseded) {
+                        news.retain(|evidence| !evidence.is_of_one_try());
+                        told = None;
+                    }
                     news.retain(|evidence| known.is_news(evidence));
                 }
             }
         }
         Err(StoreError::Unavailable { operation: "UpdateItem", message: "too many writers on one attempt".to_owned() })
+    }
+}
+
+/// What a status tells besides the evidence: which try it speaks of, and the id of its message.
+#[derive(Clone, Copy, Debug)]
+pub struct Told<'a> {
+    /// The try's number, from the callback data.
+    pub number: u16,
+    /// Meta's message id, if it names one; fills in the id if the answer to the send was lost.
+    pub wamid: Option<&'a str>,
+}
+
+/// The write that claims another try of a row.
+fn claiming(attempt: &Attempt, tried: Try, claim: &Claim) -> Result<Update, StoreError> {
+    let before = tried.number.saturating_sub(1);
+    let mut update = Update::default();
+    update.set("claim", attribute("claim", claim)?);
+    update.set("number", number(i64::from(tried.number)));
+    update.only_if_equal("number", number(i64::from(before)));
+    update.only_if_absent("skipped");
+    match tried.after {
+        After::Nothing | After::Release => {
+            update.remove("released");
+            update.only_if_present("released");
+            update.only_if_absent("claim");
+            not_yet_settled(&mut update);
+        }
+        After::Unknown => {
+            update.remove("unknown");
+            update.set("superseded", number(i64::from(before)));
+            update.only_if_present("unknown");
+            update.only_if_absent("failed");
+            no_proof(&mut update, &PROOFS_OF_ACCEPTANCE);
+        }
+        After::Failure => {
+            if let Some(failed) = &attempt.failed {
+                let wamid = attempt.wamid.clone();
+                let mut earlier = attempt.earlier.clone();
+                earlier.push(EarlierTry { number: before, wamid, failed: failed.clone() });
+                update.set("earlier", attribute("attempt", &earlier)?);
+                let failed_at = update.part("failed", "seen");
+                let seen = update.value(number(failed.seen.0));
+                update.only_if(format!("{failed_at} = {seen}"));
+            }
+            for name in ["failed", "unknown", "released", "wamid", "response", "refusals"] {
+                update.remove(name);
+            }
+            for flag in FLAGS_OF_A_TRY {
+                update.remove(flag.name());
+            }
+            update.set("superseded", number(i64::from(before)));
+            update.only_if_present("failed");
+            no_proof(&mut update, &PROOFS_OF_ARRIVAL);
+        }
+    }
+    Ok(update)
+}
+
+/// On condition that nothing is known of how the attempt ended.
+fn not_yet_settled(update: &mut Update) {
+    update.only_if_absent("failed");
+    update.only_if_absent("unknown");
+    no_proof(update, &PROOFS_OF_ACCEPTANCE);
+}
+
+fn no_proof(update: &mut Update, proofs: &[Flag]) {
+    for proof in proofs {
+        update.only_if_absent(proof.name());
     }
 }
 
@@ -280,7 +370,7 @@ fn earliest(evidence: &[Evidence]) -> Vec<Evidence> {
 
 /// The update that turns all of `news` on, on condition that all of it is news: the table's form of
 /// [`Attempt::is_news`] and [`Attempt::learn`].
-fn learning(news: &[Evidence], wamid: Option<&str>) -> Result<Update, StoreError> {
+fn learning(news: &[Evidence], told: Option<Told<'_>>) -> Result<Update, StoreError> {
     let mut update = Update::default();
     update.only_if_present("pk");
     for evidence in news {
@@ -303,8 +393,13 @@ fn learning(news: &[Evidence], wamid: Option<&str>) -> Result<Update, StoreError
             }
         }
     }
-    if let Some(wamid) = wamid {
-        update.set_if_absent("wamid", text(wamid));
+    if let Some(told) = told {
+        let superseded = update.name("superseded");
+        let tried = update.value(number(i64::from(told.number)));
+        update.only_if(format!("attribute_not_exists({superseded}) OR {superseded} < {tried}"));
+        if let Some(wamid) = told.wamid {
+            update.set_if_absent("wamid", text(wamid));
+        }
     }
     Ok(update)
 }

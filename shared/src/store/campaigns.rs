@@ -48,6 +48,12 @@ pub struct PageState {
     /// Why, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deferred_because: Option<String>,
+    /// No queue message of it is out until then: `dispatch` gives it out when the time has come.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub parked: bool,
+    /// The campaign's round of retries that it was given out for.
+    #[serde(default)]
+    pub round: u16,
     /// When all of its recipients were settled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub done_at: Option<UnixMillis>,
@@ -163,8 +169,47 @@ impl Core {
         if to.is_final() {
             update.set("finished_at", number(at.0));
         }
+        self.change_and_watch(workspace, campaign, update, *due).await
+    }
+
+    /// Begins a round of retries of what failed before `at`: the campaign runs again from its first page. `false` when it is
+    /// not in the state or round it must be in.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn begin_round(
+        &self,
+        workspace: WorkspaceId,
+        campaign: CampaignId,
+        from: Status,
+        round: u16,
+        at: UnixMillis,
+    ) -> Result<bool, StoreError> {
+        let mut update = Update::default();
+        update.set("status", text(Status::Running.name()));
+        update.only_if_equal("status", text(from.name()));
+        update.set("round", number(i64::from(round)));
+        let (known, before) = (update.name("round"), update.value(number(i64::from(round) - 1)));
+        update.only_if(format!("attribute_not_exists({known}) OR {known} = {before}"));
+        update.set("retry_before", number(at.0));
+        update.set("next_page", number(0));
+        update.set("done_before", number(0));
+        for name in ["status_reason", "paused_by", "finished_at"] {
+            update.remove(name);
+        }
+        self.change_and_watch(workspace, campaign, update, Some(at)).await
+    }
+
+    /// Changes a campaign together with the watchdog's list; `false` when a condition does not hold.
+    async fn change_and_watch(
+        &self,
+        workspace: WorkspaceId,
+        campaign: CampaignId,
+        update: Update,
+        due: Option<UnixMillis>,
+    ) -> Result<bool, StoreError> {
         let state = update.in_transaction(&self.table, keys::campaign(workspace, campaign))?;
-        let watch = self.watch(workspace, campaign, *due)?;
+        let watch = self.watch(workspace, campaign, due)?;
         let written = self.client.transact_write_items().transact_items(state).transact_items(watch).send().await;
         match written {
             Ok(_) => Ok(true),
@@ -220,7 +265,7 @@ impl Core {
         Ok(due.filter(|due| due.due_at <= now).map(|due| (due.workspace, due.campaign)).collect())
     }
 
-    /// Notes that a page is about to be given to the sender for the first time; `false` when it was before.
+    /// Notes that a page is about to be given to the sender for the first time in this round; `false` when it was before.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -229,11 +274,34 @@ impl Core {
         workspace: WorkspaceId,
         campaign: CampaignId,
         page: PageNumber,
+        round: u16,
         now: UnixMillis,
     ) -> Result<bool, StoreError> {
-        let state = PageState { v: 1, enqueued_at: now, deferred_until: None, deferred_because: None, done_at: None };
-        let put = self.put_new("page", keys::page(workspace, campaign, page), &state, Item::new()).await?;
-        Ok(put.is_new())
+        let state = PageState {
+            v: 1,
+            enqueued_at: now,
+            deferred_until: None,
+            deferred_because: None,
+            parked: false,
+            round,
+            done_at: None,
+        };
+        let key = keys::page(workspace, campaign, page);
+        if self.put_new("page", key.clone(), &state, Item::new()).await?.is_new() {
+            return Ok(true);
+        }
+        if round == 0 {
+            return Ok(false);
+        }
+        let mut update = Update::default();
+        update.set("enqueued_at", number(now.0));
+        update.set("round", number(i64::from(round)));
+        for name in ["deferred_until", "deferred_because", "parked", "done_at"] {
+            update.remove(name);
+        }
+        let (known, this) = (update.name("round"), update.value(number(i64::from(round))));
+        update.only_if(format!("attribute_not_exists({known}) OR {known} < {this}"));
+        Ok(matches!(self.update(key, update).await?, Updated::Done(_)))
     }
 
     /// Notes that a page that seems forgotten is given to the sender again; `false` when somebody else just did, or it
@@ -252,13 +320,15 @@ impl Core {
         let mut update = Update::default();
         update.set("enqueued_at", number(now.0));
         update.remove("deferred_until");
+        update.remove("parked");
         update.only_if_equal("enqueued_at", number(last_enqueued.0));
         update.only_if_absent("done_at");
         let updated = self.update(keys::page(workspace, campaign, page), update).await?;
         Ok(matches!(updated, Updated::Done(_)))
     }
 
-    /// Notes that the sender has put a page off: the watchdog leaves it alone until then.
+    /// Notes that the sender has put a page off: the watchdog leaves it alone until then. A page is `parked` when the sender
+    /// has put no message of it on the queue.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -269,16 +339,22 @@ impl Core {
         page: PageNumber,
         until: UnixMillis,
         reason: &str,
+        parked: bool,
     ) -> Result<(), StoreError> {
         let mut update = Update::default();
         update.set("deferred_until", attribute("page", &until)?);
         update.set("deferred_because", text(reason));
+        if parked {
+            update.set("parked", attribute("page", &true)?);
+        } else {
+            update.remove("parked");
+        }
         update.only_if_present("pk");
         update.only_if_absent("done_at");
         self.update(keys::page(workspace, campaign, page), update).await.map(|_| ())
     }
 
-    /// Notes that all recipients of a page are settled.
+    /// Notes that all recipients of a page are settled, in this round of retries.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -287,13 +363,27 @@ impl Core {
         workspace: WorkspaceId,
         campaign: CampaignId,
         page: PageNumber,
+        round: u16,
         now: UnixMillis,
     ) -> Result<(), StoreError> {
         let mut update = Update::default();
         update.set("done_at", number(now.0));
+        let (known, this) = (update.name("round"), update.value(number(i64::from(round))));
         update.only_if_present("pk");
+        update.only_if(format!("attribute_not_exists({known}) OR {known} = {this}"));
         update.only_if_absent("done_at");
         self.update(keys::page(workspace, campaign, page), update).await.map(|_| ())
+    }
+
+    /// Notes that so many failed messages do not count towards the campaign's threshold any more.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn forgive(&self, workspace: WorkspaceId, campaign: CampaignId, failed: u32) -> Result<(), StoreError> {
+        let mut update = Update::default();
+        update.set("forgiven", number(i64::from(failed)));
+        update.only_if_present("pk");
+        self.update(keys::campaign(workspace, campaign), update).await.map(|_| ())
     }
 
     /// The pages from `from` on that were given to the sender, in order.
@@ -319,7 +409,7 @@ impl Core {
             .collect()
     }
 
-    /// Moves the campaign's cursors forward; they never move back.
+    /// Moves the campaign's cursors forward, in this round of retries; within a round they never move back.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -327,6 +417,7 @@ impl Core {
         &self,
         workspace: WorkspaceId,
         campaign: CampaignId,
+        round: u16,
         next_page: u32,
         done_before: u32,
     ) -> Result<(), StoreError> {
@@ -335,6 +426,8 @@ impl Core {
             update.set(name, number(i64::from(value)));
             let (cursor, to) = (update.name(name), update.value(number(i64::from(value))));
             update.only_if(format!("{cursor} < {to}"));
+            let (known, this) = (update.name("round"), update.value(number(i64::from(round))));
+            update.only_if(format!("attribute_not_exists({known}) OR {known} = {this}"));
             self.update(keys::campaign(workspace, campaign), update).await?;
         }
         Ok(())

@@ -169,6 +169,30 @@ impl Update {
 }
 
 impl Core {
+    /// Writes the item if the conditions hold; else the stored item, empty when there is none.
+    pub(super) async fn put_if(&self, item: Item, conditions: Update) -> Result<Option<Item>, StoreError> {
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(item))
+            .set_condition_expression(conditions.condition())
+            .set_expression_attribute_names(Some(conditions.names).filter(|names| !names.is_empty()))
+            .set_expression_attribute_values(Some(conditions.values).filter(|values| !values.is_empty()))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        match put {
+            Ok(_) => Ok(None),
+            Err(error) => match error.as_service_error() {
+                Some(aws_sdk_dynamodb::operation::put_item::PutItemError::ConditionalCheckFailedException(refused)) => {
+                    Ok(Some(refused.item().cloned().unwrap_or_default()))
+                }
+                _ => Err(unavailable("PutItem", &error)),
+            },
+        }
+    }
+
     pub(super) async fn update(&self, key: Key, update: Update) -> Result<Updated, StoreError> {
         update.write(&self.client, &self.table, key).await
     }

@@ -1,6 +1,6 @@
 //! The keys of both tables. Every key of CORE starts with its workspace, so no query can cross one, but for what somebody
-//! outside asks for who cannot know the workspace: a link by its number, an account by Meta's number id, and the list of
-//! campaigns that the watchdog looks after.
+//! outside asks for who cannot know the workspace: a link by its number, an account by Meta's number id or by its WhatsApp
+//! Business Account's, and the list of campaigns that the watchdog looks after.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
@@ -8,7 +8,7 @@ use super::Item;
 use crate::activity;
 use crate::attempt::{AttemptKey, Seq, Shard};
 use crate::campaign::PageNumber;
-use crate::id::{AccountId, CampaignId, ContactId, EventId, ImportId, WorkspaceId};
+use crate::id::{AccountId, CampaignId, ContactId, EventId, ImportId, MediaId, UploadId, WorkspaceId};
 use crate::link::code::LinkId;
 use crate::phone::canonical_digits;
 use crate::time::UnixMillis;
@@ -163,10 +163,28 @@ pub fn throttle(workspace: WorkspaceId, account: AccountId) -> Key {
     Key::new(format!("WS#{workspace}#ACCOUNT#{account}"), "THROTTLE")
 }
 
+/// What a business portfolio has used of Meta's messaging limit.
+#[must_use]
+pub fn portfolio(workspace: WorkspaceId, name: &str) -> Key {
+    Key::new(format!("WS#{workspace}#PORTFOLIO#{name}"), "PORTFOLIO")
+}
+
 /// Which account Meta's number id belongs to.
 #[must_use]
 pub fn number_route(phone_number_id: &str) -> Key {
     Key::new(format!("ROUTE#PHONE_NUMBER#{phone_number_id}"), "ROUTE")
+}
+
+/// Partition of the accounts whose numbers belong to a WhatsApp Business Account: some webhooks name nothing else.
+#[must_use]
+pub fn waba_route_pk(waba_id: &str) -> String {
+    format!("ROUTE#WABA#{waba_id}")
+}
+
+/// One of them.
+#[must_use]
+pub fn waba_route(waba_id: &str, account: AccountId) -> Key {
+    Key::new(waba_route_pk(waba_id), account.to_string())
 }
 
 /// A tracked link.
@@ -206,6 +224,54 @@ pub fn import(workspace: WorkspaceId, import: ImportId) -> Key {
 #[must_use]
 pub fn idempotency(workspace: WorkspaceId, key_hash: &str) -> Key {
     Key::new(format!("WS#{workspace}#IDEMPOTENCY#{key_hash}"), "IDEMPOTENCY")
+}
+
+/// A file that messages carry.
+#[must_use]
+pub fn media(workspace: WorkspaceId, media: MediaId) -> Key {
+    Key::new(media_pk(workspace, media), "MEDIA")
+}
+
+/// Partition of a file, where it stands at Meta, and the campaigns that carry it.
+#[must_use]
+pub fn media_pk(workspace: WorkspaceId, media: MediaId) -> String {
+    format!("WS#{workspace}#MEDIA#{media}")
+}
+
+/// Which file has these bytes.
+#[must_use]
+pub fn media_by_hash(workspace: WorkspaceId, sha256: &str) -> Key {
+    Key::new(format!("WS#{workspace}#MEDIA_SHA256#{sha256}"), "MEDIA")
+}
+
+/// What the sort key of a file's place at Meta starts with.
+pub const META_UPLOAD_PREFIX: &str = "META#";
+
+/// A file's place at Meta, for one number.
+#[must_use]
+pub fn meta_upload(workspace: WorkspaceId, media: MediaId, account: AccountId) -> Key {
+    Key::new(media_pk(workspace, media), format!("{META_UPLOAD_PREFIX}{account}"))
+}
+
+/// What the sort key of a campaign that carries a file starts with.
+pub const MEDIA_USE_PREFIX: &str = "CAMPAIGN#";
+
+/// A campaign that carries a file.
+#[must_use]
+pub fn media_use(workspace: WorkspaceId, media: MediaId, campaign: CampaignId) -> Key {
+    Key::new(media_pk(workspace, media), format!("{MEDIA_USE_PREFIX}{campaign}"))
+}
+
+/// A file that somebody was allowed to put into the bucket.
+#[must_use]
+pub fn expected_upload(workspace: WorkspaceId, upload: UploadId) -> Key {
+    Key::new(format!("WS#{workspace}#UPLOAD#{upload}"), "UPLOAD")
+}
+
+/// A workspace's media in the index of lists.
+#[must_use]
+pub fn media_list(workspace: WorkspaceId) -> String {
+    format!("WS#{workspace}#MEDIA_LIST")
 }
 
 /// A workspace's campaigns in the index of lists.

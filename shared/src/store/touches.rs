@@ -24,6 +24,9 @@ pub struct Touch {
     pub seq: Seq,
     /// When the message was to leave.
     pub at: UnixMillis,
+    /// Names what was sent, for rules about repeats; see [`crate::safety`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<u64>,
 }
 
 impl Touch {

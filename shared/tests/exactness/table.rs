@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use shared::activity::{self, Content, Event, Visitor};
-use shared::attempt::claim::{Claim, Release};
+use shared::attempt::claim::{CALL_TIMEOUT, Claim, Release};
 use shared::attempt::{Attempt, AttemptKey, Evidence, Failure, Flag, Moment};
 use shared::campaign::{PageNumber, VariantIndex};
 use shared::id::WorkspaceId;
@@ -96,7 +96,7 @@ impl<'a> Table<'a> {
                 Write::ClaimAgain(life) => self.change(life, |attempt, _| {
                     if attempt.released.take().is_some() {
                         attempt.number += 1;
-                        attempt.claim = Some(Claim::for_slot(world::at(1)));
+                        attempt.claim = Some(Claim::for_slot(world::at(1), CALL_TIMEOUT));
                     }
                 }),
                 Write::MarkUnknown(life) => self.change(life, |attempt, now| {
@@ -189,7 +189,7 @@ impl<'a> Table<'a> {
 /// The attempt as its claim writes it.
 fn claimed(life: &Life) -> Attempt {
     let phone = "+60123456789".parse().unwrap();
-    let claim = Some(Claim::for_slot(world::at(0)));
+    let claim = Some(Claim::for_slot(world::at(0), CALL_TIMEOUT));
     Attempt { claim, ..Attempt::new(phone, world::account(), VariantIndex(life.variant), PageNumber(0)) }
 }
 

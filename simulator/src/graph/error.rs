@@ -16,7 +16,9 @@ pub(crate) struct GraphError {
     http_status: u16,
     kind: &'static str,
     message: String,
-    subcode: Option<i64>,
+    pub(crate) subcode: Option<i64>,
+    /// `error_user_title` and `error_user_msg`.
+    for_user: Option<(String, String)>,
     details: Option<String>,
 }
 
@@ -32,6 +34,7 @@ impl GraphError {
             kind: "OAuthException",
             message: format!("(#{code}) {}", entry.title),
             subcode,
+            for_user: None,
             details: Some(entry.details.to_owned()),
         }
     }
@@ -44,6 +47,17 @@ impl GraphError {
     /// Graph's own validation error 100, which has no `error_data`.
     pub(crate) fn invalid(reason: impl std::fmt::Display) -> Self {
         Self { message: format!("(#100) {reason}"), details: None, ..Self::coded(100) }
+    }
+
+    /// 100 with a subcode and texts for people: how template management refuses.
+    pub(crate) fn management(subcode: i64, title: &str, message: impl Into<String>) -> Self {
+        Self {
+            message: "Invalid parameter".to_owned(),
+            subcode: Some(subcode),
+            for_user: Some((title.to_owned(), message.into())),
+            details: None,
+            ..Self::coded(100)
+        }
     }
 
     /// 190 for a token whose session is over.
@@ -90,6 +104,11 @@ impl IntoResponse for GraphError {
         }
         if let Some(subcode) = self.subcode {
             error["error_subcode"] = json!(subcode);
+        }
+        if let Some((title, message)) = self.for_user {
+            error["is_transient"] = json!(false);
+            error["error_user_title"] = json!(title);
+            error["error_user_msg"] = json!(message);
         }
         error["fbtrace_id"] = json!(format!("A{}", URL_SAFE_NO_PAD.encode(trace)));
         let status = StatusCode::from_u16(self.http_status).unwrap_or(StatusCode::BAD_REQUEST);

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, Query, State};
+use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::graph::error::GraphError;
-use crate::graph::media;
+use crate::graph::{media, templates};
 use crate::number::{NumberPolicy, NumberProfile};
 use crate::world::World;
 
@@ -16,22 +17,26 @@ use crate::world::World;
 const DEFAULT_FIELDS: &str =
     "verified_name,code_verification_status,display_phone_number,quality_rating,platform_type,throughput,id";
 /// App id that the simulator pretends to be called by.
-const APP_ID: &str = "670843887433847";
+pub(crate) const APP_ID: &str = "670843887433847";
 
-/// `?fields=`
+/// `?fields=`, and for media `?phone_number_id=`
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Fields {
     fields: Option<String>,
+    phone_number_id: Option<String>,
 }
 
-/// `GET /{node}`: a media file, a phone number or an account.
+/// `GET /{node}`: a media file, a template, a phone number or an account.
 pub(crate) async fn read(
     State(world): State<Arc<World>>,
     Path((_version, node)): Path<(String, String)>,
     Query(query): Query<Fields>,
 ) -> Result<Json<Value>, GraphError> {
-    if let Some(media) = media::describe(&world, &node) {
+    if let Some(media) = media::describe(&world, &node, query.phone_number_id.as_deref()) {
         return Ok(Json(media));
+    }
+    if let Some(template) = templates::describe(&world, &node, query.fields.as_deref()) {
+        return template.map(Json);
     }
     if let Some(number) = world.number(&node) {
         return Ok(Json(number_node(&world, &number, query.fields.as_deref())));
@@ -40,6 +45,19 @@ pub(crate) async fn read(
         return Ok(Json(json!({ "id": node, "name": "Simulated Account", "currency": "USD", "timezone_id": "1" })));
     }
     Err(GraphError::missing_object("get", &node))
+}
+
+/// `POST /{node}`: an edit of a template, or a change of a number.
+pub(crate) async fn edit(
+    state: State<Arc<World>>,
+    path: Path<(String, String)>,
+    body: Bytes,
+) -> Result<Json<Value>, GraphError> {
+    let node = &path.0.1;
+    if state.templates().get(node).is_some() {
+        return templates::edit(&state, node, &body).map(Json);
+    }
+    change(state, path).await
 }
 
 /// `POST /{phone number id}`, `/register`, `/deregister`: accepted without effect.
@@ -51,22 +69,20 @@ pub(crate) async fn change(
     Ok(Json(json!({ "success": true })))
 }
 
-fn is_account(world: &World, id: &str) -> bool {
-    let listed = match &world.config.numbers {
-        NumberPolicy::Any => false,
-        NumberPolicy::Listed(profiles) => profiles.iter().any(|profile| profile.waba_id == id),
-    };
-    listed || id == world.config.waba_id
+pub(crate) fn is_account(world: &World, id: &str) -> bool {
+    id == world.config.waba_id || world.accounts().iter().any(|account| account == id)
 }
 
 fn number_node(world: &World, number: &NumberProfile, fields: Option<&str>) -> Value {
     let per_second = number.messages_per_second.unwrap_or(world.config.messages_per_second);
+    let quality = world.standings().quality(&number.phone_number_id);
+    let tier = world.tier(&number.waba_id);
     let all = json!({
         "verified_name": number.verified_name,
         "display_phone_number": number.pretty_number(),
-        "quality_rating": "GREEN",
+        "quality_rating": quality,
         "throughput": { "level": if per_second >= 1_000 { "HIGH" } else { "STANDARD" } },
-        "whatsapp_business_manager_messaging_limit": "TIER_UNLIMITED",
+        "whatsapp_business_manager_messaging_limit": tier,
         "status": "CONNECTED",
         "platform_type": "CLOUD_API",
         "code_verification_status": "VERIFIED",
@@ -134,41 +150,4 @@ pub(crate) async fn subscribe(
     } else {
         Err(GraphError::missing_object("post", &node))
     }
-}
-
-/// `?message_id=`
-#[derive(Debug, Deserialize)]
-pub(crate) struct HistoryQuery {
-    message_id: Option<String>,
-}
-
-/// `GET /{phone number id}/message_history`: what has happened to a message so far.
-pub(crate) async fn message_history(
-    State(world): State<Arc<World>>,
-    Path((_version, node)): Path<(String, String)>,
-    Query(query): Query<HistoryQuery>,
-) -> Result<Json<Value>, GraphError> {
-    world.number(&node).ok_or_else(|| GraphError::missing_object("get", &node))?;
-    let wamid = query.message_id.ok_or_else(|| GraphError::invalid("The parameter message_id is required."))?;
-    let found = {
-        let book = world.book();
-        let number = book.by_wamid(&wamid);
-        let number = number.filter(|n| book.message(*n).is_some_and(|record| record.phone_number_id == node));
-        number.map(|number| (number, book.history(number)))
-    };
-    let Some((number, history)) = found else { return Ok(Json(json!({ "data": [] }))) };
-    let event = |(n, seen): (usize, &crate::ledger::StatusSeen)| {
-        json!({
-            "id": format!("{number}{n:02}"),
-            "delivery_status": seen.status.to_uppercase(),
-            "timestamp": seen.timestamp,
-            "webhook_update_state": if seen.acknowledged { "SUCCESS" } else { "PENDING" },
-            "application": { "id": APP_ID },
-            "webhook_uri": world.config.webhook_url.as_str(),
-        })
-    };
-    let events: Vec<Value> = history.iter().enumerate().map(event).collect();
-    Ok(Json(
-        json!({ "data": [{ "id": format!("9{number:012}"), "message_id": wamid, "events": { "data": events } }], "paging": {} }),
-    ))
 }

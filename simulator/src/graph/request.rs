@@ -4,13 +4,14 @@
 use serde_json::Value;
 
 use crate::graph::error::GraphError;
-use crate::graph::interactive;
+use crate::graph::media::Presence;
+use crate::graph::{interactive, template};
 use crate::identity::{self, Address};
 use crate::link;
-use crate::template::{self, Template};
+use crate::template::Catalogue;
 
 const MAX_TEXT_CHARS: usize = 4_096;
-const MAX_CAPTION_CHARS: usize = 1_024;
+pub(crate) const MAX_CAPTION_CHARS: usize = 1_024;
 const MAX_CALLBACK_CHARS: usize = 512;
 /// Message types that the Cloud API knows.
 const TYPES: [&str; 11] = [
@@ -49,10 +50,18 @@ pub(crate) struct Outgoing {
     pub(crate) callback_data: Option<String>,
 }
 
+/// What a request is checked against besides Meta's schema.
+pub(crate) struct Surroundings<'a> {
+    /// Account of the sending number.
+    pub(crate) waba_id: &'a str,
+    pub(crate) templates: &'a Catalogue,
+    pub(crate) media: &'a dyn Fn(&str) -> Presence,
+}
+
 /// What a payload amounts to.
-struct Content {
-    category: &'static str,
-    links: Vec<String>,
+pub(crate) struct Content {
+    pub(crate) category: &'static str,
+    pub(crate) links: Vec<String>,
 }
 
 impl Content {
@@ -62,11 +71,7 @@ impl Content {
 }
 
 /// Checks a body and reads it.
-pub(crate) fn parse(
-    body: &[u8],
-    templates: &[Template],
-    known_media: &dyn Fn(&str) -> bool,
-) -> Result<Request, GraphError> {
+pub(crate) fn parse(body: &[u8], around: &Surroundings<'_>) -> Result<Request, GraphError> {
     let body: Value =
         serde_json::from_slice(body).map_err(|_| GraphError::detailed(100, "The request body is not valid JSON."))?;
     match body.get("messaging_product").map(Value::as_str) {
@@ -93,7 +98,7 @@ pub(crate) fn parse(
     let payload = body
         .get(message_type)
         .ok_or_else(|| missing(format!("Parameter '{message_type}' is mandatory for type '{message_type}'")))?;
-    let content = content(message_type, payload, templates, known_media)?;
+    let content = content(message_type, payload, around)?;
     if let Some(context) = body.get("context") {
         required_text(context, "context", "message_id", 512)?;
     }
@@ -155,24 +160,19 @@ fn recipient(body: &Value) -> Result<(Address, String), GraphError> {
     }
 }
 
-fn content(
-    message_type: &str,
-    payload: &Value,
-    templates: &[Template],
-    known_media: &dyn Fn(&str) -> bool,
-) -> Result<Content, GraphError> {
+fn content(message_type: &str, payload: &Value, around: &Surroundings<'_>) -> Result<Content, GraphError> {
     match message_type {
         "text" => {
             known_keys(payload, "text", &["body", "preview_url"])?;
             let body = required_text(payload, "text", "body", MAX_TEXT_CHARS)?;
             Ok(Content::service(link::links_in(body)))
         }
-        "image" | "video" => media(payload, message_type, &["id", "link", "caption"], known_media),
-        "document" => media(payload, message_type, &["id", "link", "caption", "filename"], known_media),
-        "audio" => media(payload, message_type, &["id", "link", "voice"], known_media),
-        "sticker" => media(payload, message_type, &["id", "link"], known_media),
+        "image" | "video" => media_content(payload, message_type, &["id", "link", "caption"], around),
+        "document" => media_content(payload, message_type, &["id", "link", "caption", "filename"], around),
+        "audio" => media_content(payload, message_type, &["id", "link", "voice"], around),
+        "sticker" => media_content(payload, message_type, &["id", "link"], around),
         "interactive" => Ok(Content::service(interactive::links(payload)?)),
-        "template" => template_content(payload, templates, known_media),
+        "template" => template::content(payload, around),
         "reaction" => {
             required_text(payload, "reaction", "message_id", 512)?;
             Ok(Content::service(Vec::new()))
@@ -188,14 +188,14 @@ fn content(
     }
 }
 
-fn media(
+fn media_content(
     payload: &Value,
     owner: &str,
     keys: &[&str],
-    known_media: &dyn Fn(&str) -> bool,
+    around: &Surroundings<'_>,
 ) -> Result<Content, GraphError> {
     known_keys(payload, owner, keys)?;
-    media_source(payload, owner, known_media)?;
+    media_source(payload, owner, around)?;
     let caption = match payload.get("caption") {
         None => "",
         Some(Value::String(caption)) => caption,
@@ -205,92 +205,29 @@ fn media(
     Ok(Content::service(link::links_in(caption)))
 }
 
-fn media_source(payload: &Value, owner: &str, known_media: &dyn Fn(&str) -> bool) -> Result<(), GraphError> {
+pub(crate) fn media_source(payload: &Value, owner: &str, around: &Surroundings<'_>) -> Result<(), GraphError> {
     let id = match payload.get("id") {
         Some(Value::String(id)) => Some(id.clone()),
         Some(Value::Number(id)) => Some(id.to_string()),
         _ => None,
     };
     match (id, payload.get("link").and_then(Value::as_str)) {
-        (Some(id), None) if known_media(&id) => Ok(()),
-        (Some(_), None) => {
-            let reason = format!("Param {owner}['id'] is not a valid whatsapp business account media attachment ID");
-            Err(GraphError::invalid(reason))
-        }
+        (Some(id), None) => match (around.media)(&id) {
+            Presence::Present => Ok(()),
+            // Which code Meta has for a file that was there once is not documented; 131053 is the one for media trouble.
+            Presence::Expired => Err(GraphError::detailed(131_053, format!("Media id {id} has expired"))),
+            Presence::Unknown => {
+                let reason =
+                    format!("Param {owner}['id'] is not a valid whatsapp business account media attachment ID");
+                Err(GraphError::invalid(reason))
+            }
+        },
         (None, Some(link)) if link::is_link(link) => Ok(()),
         (None, Some(_)) => Err(GraphError::invalid(format!("Param {owner}['link'] is not a valid URI."))),
         (Some(_), Some(_)) => {
             Err(GraphError::invalid(format!("Exactly one of {owner}['id'] and {owner}['link'] is allowed.")))
         }
         (None, None) => Err(missing(format!("One of {owner}['id'] and {owner}['link'] is required"))),
-    }
-}
-
-fn template_content(
-    payload: &Value,
-    templates: &[Template],
-    known_media: &dyn Fn(&str) -> bool,
-) -> Result<Content, GraphError> {
-    let name = required_text(payload, "template", "name", 512)?;
-    let language = payload.get("language").ok_or_else(|| missing("Parameter template['language'] is required"))?;
-    let language = required_text(language, "template['language']", "code", 16)?;
-    let components = match payload.get("components") {
-        None | Some(Value::Null) => &[][..],
-        Some(Value::Array(components)) => components,
-        Some(_) => return Err(GraphError::invalid("Param template['components'] must be an array.")),
-    };
-    let known = template::check(templates, name, language, components).map_err(|refusal| match refusal.details {
-        Some(details) => GraphError::detailed(refusal.code, details),
-        None => GraphError::coded(refusal.code),
-    })?;
-    let mut links = Vec::new();
-    for component in components {
-        let kind = required_text(component, "template['components']", "type", 64)?.to_ascii_lowercase();
-        if kind == "button" {
-            required_text(component, "template['components']", "sub_type", 64)?;
-            if component.get("index").is_none() {
-                return Err(missing("Parameter template['components']['index'] is required for a button"));
-            }
-        }
-        for parameter in component["parameters"].as_array().into_iter().flatten() {
-            let base = known.and_then(|template| template.button_url.as_deref()).filter(|_| kind == "button");
-            links.extend(parameter_links(parameter, base, known_media)?);
-        }
-    }
-    let category = known.map_or("marketing", |template| template.category.as_str());
-    Ok(Content { category, links })
-}
-
-/// The links that a template parameter puts into the message; `button_url` is the pattern that a button's suffix completes.
-fn parameter_links(
-    parameter: &Value,
-    button_url: Option<&str>,
-    known_media: &dyn Fn(&str) -> bool,
-) -> Result<Vec<String>, GraphError> {
-    let kind = required_text(parameter, "template['components']['parameters']", "type", 64)?;
-    match kind {
-        "text" => {
-            let text = required_text(parameter, "template['components']['parameters']", "text", MAX_CAPTION_CHARS)?;
-            if text.contains(['\n', '\t']) || text.contains("     ") {
-                return Err(GraphError::coded(132_018));
-            }
-            match button_url {
-                Some(pattern) if !link::is_link(text) => {
-                    let completed = pattern.replace("{{1}}", text);
-                    Ok(if link::is_link(&completed) { vec![completed] } else { Vec::new() })
-                }
-                _ => Ok(link::links_in(text)),
-            }
-        }
-        "image" | "video" | "document" => {
-            let payload = parameter.get(kind).ok_or_else(|| {
-                let expected = kind.to_uppercase();
-                GraphError::detailed(132_012, format!("header: Format mismatch, expected {expected}, received UNKNOWN"))
-            })?;
-            media_source(payload, kind, known_media)?;
-            Ok(Vec::new())
-        }
-        _ => Ok(Vec::new()),
     }
 }
 
@@ -337,9 +274,26 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::config::Config;
+    use crate::template::{Template, TemplateCategory};
+
+    fn config(templates: Vec<Template>) -> Config {
+        let url = "http://127.0.0.1:1/".parse().expect("a literal URL");
+        Config { templates, ..Config::new(url, "secret") }
+    }
+
+    fn presence(id: &str) -> Presence {
+        match id {
+            "77" => Presence::Present,
+            "79" => Presence::Expired,
+            _ => Presence::Unknown,
+        }
+    }
 
     fn parse_json(body: &Value) -> Result<Outgoing, i64> {
-        match parse(body.to_string().as_bytes(), &[], &|id| id == "77") {
+        let catalogue = Catalogue::new(&config(Vec::new()), 0);
+        let around = Surroundings { waba_id: "1", templates: &catalogue, media: &presence };
+        match parse(body.to_string().as_bytes(), &around) {
             Ok(Request::Send(outgoing)) => Ok(*outgoing),
             Ok(Request::MarkRead) => Err(0),
             Err(error) => Err(error.code),
@@ -377,6 +331,7 @@ mod tests {
             (message(json!({ "to": "nobody", "text": { "body": "a" } })), 131_009),
             (message(json!({ "text": { "body": "a" }, "biz_opaque_callback_data": "x".repeat(513) })), 100),
             (message(json!({ "type": "image", "image": { "id": "78" } })), 100),
+            (message(json!({ "type": "image", "image": { "id": "79" } })), 131_053),
             (message(json!({ "type": "audio", "audio": { "id": "77", "caption": "no" } })), 100),
             (message(json!({ "type": "template", "template": { "name": "a" } })), 131_008),
         ];
@@ -388,24 +343,21 @@ mod tests {
 
     #[test]
     fn templates_yield_the_links_of_their_parameters_and_buttons() {
-        let template = Template {
-            name: "offer".to_owned(),
-            language: "en_US".to_owned(),
-            category: template::TemplateCategory::Utility,
-            body_parameters: 1,
-            button_url: Some("https://go.example/{{1}}".to_owned()),
-            status: template::TemplateStatus::Approved,
-        };
+        let components = vec![
+            json!({ "type": "BODY", "text": "Hi {{1}}, https://shop.example is open." }),
+            json!({ "type": "BUTTONS", "buttons": [{ "type": "URL", "text": "Go", "url": "https://go.example/{{1}}" }] }),
+        ];
+        let template = Template::new("offer", "en_US", TemplateCategory::Utility, components);
+        let catalogue = Catalogue::new(&config(vec![template]), 0);
         let body = message(
             json!({ "type": "template", "template": { "name": "offer", "language": { "code": "en_US" }, "components": [
             { "type": "body", "parameters": [{ "type": "text", "text": "Ana" }] },
             { "type": "button", "sub_type": "url", "index": "0", "parameters": [{ "type": "text", "text": "Ab12" }] },
         ] } }),
         );
-        let Ok(Request::Send(outgoing)) = parse(body.to_string().as_bytes(), &[template], &|_| false) else {
-            panic!("valid")
-        };
-        assert_eq!(outgoing.links, ["https://go.example/Ab12"]);
+        let around = Surroundings { waba_id: "1", templates: &catalogue, media: &presence };
+        let Ok(Request::Send(outgoing)) = parse(body.to_string().as_bytes(), &around) else { panic!("valid") };
+        assert_eq!(outgoing.links, ["https://go.example/Ab12", "https://shop.example"]);
         assert_eq!(outgoing.category, "utility");
     }
 

@@ -11,7 +11,7 @@ use http::HeaderMap;
 use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 
 use crate::graph::error::GraphError;
-use crate::graph::{control, media, nodes, send};
+use crate::graph::{control, history, media, nodes, send, templates};
 use crate::world::World;
 
 /// Room for a document of 100 MB and its multipart frame.
@@ -20,10 +20,16 @@ const MEDIA_BODY_LIMIT_BYTES: usize = 101 * 1024 * 1024;
 /// All routes.
 pub(crate) fn router(world: &Arc<World>) -> Router {
     let graph = Router::new()
-        .route("/{version}/{node}", get(nodes::read).post(nodes::change).delete(media::delete))
+        .route("/{version}/{node}", get(nodes::read).post(nodes::edit).delete(media::delete))
         .route("/{version}/{node}/messages", post(send::messages))
         .route("/{version}/{node}/media", post(media::upload).layer(DefaultBodyLimit::max(MEDIA_BODY_LIMIT_BYTES)))
-        .route("/{version}/{node}/message_history", get(nodes::message_history))
+        .route("/{version}/{node}/message_history", get(history::read))
+        .route(
+            "/{version}/{node}/message_templates",
+            get(templates::list).post(templates::create).delete(templates::delete),
+        )
+        .route("/{version}/{node}/unpause", post(templates::unpause))
+        .route("/{version}/{node}/events", get(history::events))
         .route("/{version}/{node}/phone_numbers", get(nodes::phone_numbers))
         .route(
             "/{version}/{node}/subscribed_apps",
@@ -36,7 +42,12 @@ pub(crate) fn router(world: &Arc<World>) -> Router {
     Router::new()
         .route("/simulator/ledger", get(control::ledger))
         .route("/simulator/totals", get(control::totals))
+        .route("/simulator/rate", get(control::rate))
         .route("/simulator/pending", get(control::pending))
+        .route("/simulator/templates/{template}", post(control::change_templates))
+        .route("/simulator/numbers/{number}", post(control::change_number))
+        .route("/simulator/account/{account}", post(control::update_account))
+        .route("/simulator/media/expire", post(control::expire_media))
         .route("/simulator/faults", post(control::set_faults))
         .route("/whatsapp_business/attachments/", get(media::download))
         .merge(graph)

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::{Extension, Path, State};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
@@ -14,10 +14,10 @@ use crate::agenda;
 use crate::book::MessageRecord;
 use crate::config::ForcedError;
 use crate::graph::error::GraphError;
-use crate::graph::request::{self, Outgoing, Request};
+use crate::graph::request::{self, Outgoing, Request, Surroundings};
 use crate::identity::Address;
 use crate::number::NumberProfile;
-use crate::server::HangUp;
+use crate::server::{HangUp, ReceivedAt};
 use crate::webhook::courier;
 use crate::world::{EventKey, Refusal, World};
 
@@ -28,21 +28,32 @@ const EARLY_SENT_PATIENCE: Duration = Duration::from_millis(500);
 pub(crate) async fn messages(
     State(world): State<Arc<World>>,
     Path((_version, node)): Path<(String, String)>,
+    Extension(ReceivedAt(received_us)): Extension<ReceivedAt>,
     body: Bytes,
 ) -> Response {
-    match respond(&world, &node, &body).await {
+    match respond(&world, &node, &body, received_us).await {
         Ok(response) => response,
         Err(error) => {
-            world.book().refuse(error.code);
+            let known = world.number(&node).is_some();
+            let mut book = world.book();
+            book.refuse(error.code);
+            if known {
+                book.turned_away(&node, received_us);
+            }
             error.into_response()
         }
     }
 }
 
-async fn respond(world: &Arc<World>, node: &str, body: &[u8]) -> Result<Response, GraphError> {
+async fn respond(world: &Arc<World>, node: &str, body: &[u8], received_us: u64) -> Result<Response, GraphError> {
     let number = world.number(node).ok_or_else(|| GraphError::missing_object("post", node))?;
-    let known_media = |id: &str| world.shelf().get(id).is_some();
-    let outgoing = match request::parse(body, &world.config.templates, &known_media)? {
+    let media = |id: &str| world.shelf().presence(id, world.clock.now_ms());
+    let request = {
+        let templates = world.templates();
+        let around = Surroundings { waba_id: &number.waba_id, templates: &templates, media: &media };
+        request::parse(body, &around)?
+    };
+    let outgoing = match request {
         Request::MarkRead => return Ok(Json(json!({ "success": true })).into_response()),
         Request::Send(outgoing) => outgoing,
     };
@@ -50,13 +61,14 @@ async fn respond(world: &Arc<World>, node: &str, body: &[u8]) -> Result<Response
 
     let mishap = world.faults().draw();
     if mishap.drop_before_accept {
+        world.book().turned_away(node, received_us);
         return Ok(hang_up());
     }
     if let Some(code) = mishap.error {
         return Err(GraphError::coded(code));
     }
     let is_template = outgoing.message_type == "template";
-    let record = match world.accept(&number, *outgoing) {
+    let record = match world.accept(&number, *outgoing, received_us) {
         Ok(record) => record,
         Err(Refusal::Limit(exceeded)) => return Err(GraphError::coded(exceeded.code())),
         Err(Refusal::Stopped) => return Ok(hang_up()),

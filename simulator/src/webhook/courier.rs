@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::config::Config;
 use crate::webhook::payload::{self, Update};
 use crate::webhook::wire::{self, SignedBody};
-use crate::world::{EventKey, World};
+use crate::world::{UpdateKey, World};
 
 /// Seconds between attempts; the last one repeats. Meta says only "decreasing frequency".
 const RETRY_LADDER_S: [f64; 10] = [1.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1_200.0, 1_800.0, 3_600.0];
@@ -33,7 +33,7 @@ pub(crate) struct Courier {
 #[derive(Debug)]
 struct Parcel {
     body: SignedBody,
-    keys: Vec<EventKey>,
+    keys: Vec<UpdateKey>,
     copy: u32,
 }
 

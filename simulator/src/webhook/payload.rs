@@ -1,26 +1,48 @@
-//! Shapes of webhook bodies: statuses of business messages and messages from people, in Meta's envelope.
+//! Shapes of webhook bodies: statuses of business messages, messages from people and notices, in Meta's envelope.
 //! Which keys are present follows Meta: no `contacts` for failures, `pricing` on `sent` and on one of `delivered`/`read`.
 
 use std::sync::Arc;
 
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::errors::{self, ERRORS_PAGE};
 use crate::identity::{self, Address};
 use crate::number::NumberProfile;
 use crate::person::Person;
 use crate::plan::EventKind;
-use crate::world::EventKey;
+use crate::world::{EventKey, UpdateKey};
 
-/// One status or message, ready to be put into a POST.
+/// One status, message or notice, ready to be put into a POST.
 #[derive(Debug, Clone)]
 pub(crate) struct Update {
-    /// The event that it reports.
-    pub(crate) key: EventKey,
+    /// What it reports.
+    pub(crate) key: UpdateKey,
     waba_id: String,
+    body: Body,
+}
+
+#[derive(Debug, Clone)]
+enum Body {
+    Messaging(Box<Messaging>),
+    Notice(Notice),
+}
+
+/// Something of the field `messages`.
+#[derive(Debug, Clone)]
+struct Messaging {
     metadata: Metadata,
     contact: Option<Contact>,
     item: Item,
+}
+
+/// Something of any other field; its value is made in `notice`.
+#[derive(Debug, Clone)]
+struct Notice {
+    field: &'static str,
+    value: Value,
+    /// Unix seconds.
+    time: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -146,7 +168,13 @@ impl Update {
             display_phone_number: about.number.display_phone_number.clone(),
             phone_number_id: about.number.phone_number_id.clone(),
         };
-        Some(Self { key, waba_id: about.number.waba_id.clone(), metadata, contact, item })
+        let body = Body::Messaging(Box::new(Messaging { metadata, contact, item }));
+        Some(Self { key: UpdateKey::Event(key), waba_id: about.number.waba_id.clone(), body })
+    }
+
+    /// An update of another field than `messages`.
+    pub(crate) fn notice(key: UpdateKey, waba_id: &str, field: &'static str, value: Value, at_ms: u64) -> Self {
+        Self { key, waba_id: waba_id.to_owned(), body: Body::Notice(Notice { field, value, time: at_ms / 1_000 }) }
     }
 }
 
@@ -220,6 +248,9 @@ pub(crate) struct Envelope<'a> {
 #[derive(Debug, Serialize)]
 struct Entry<'a> {
     id: &'a str,
+    /// Unix seconds; only notices have it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    time: Option<u64>,
     changes: Vec<Change<'a>>,
 }
 
@@ -230,7 +261,14 @@ struct Change<'a> {
 }
 
 #[derive(Debug, Serialize)]
-struct ChangeValue<'a> {
+#[serde(untagged)]
+enum ChangeValue<'a> {
+    Messaging(MessagingValue<'a>),
+    Notice(&'a Value),
+}
+
+#[derive(Debug, Serialize)]
+struct MessagingValue<'a> {
     messaging_product: &'static str,
     metadata: &'a Metadata,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -241,36 +279,56 @@ struct ChangeValue<'a> {
     statuses: Vec<&'a Status>,
 }
 
-/// Puts updates into one envelope: an entry per account; in it, changes of one number and of one kind each.
+/// Puts updates into one envelope: an entry per account; in it, changes of one number and of one kind each. Each notice has
+/// an entry of its own, for the time in it.
 pub(crate) fn envelope(updates: &[Arc<Update>]) -> Envelope<'_> {
     let mut entries: Vec<Entry<'_>> = Vec::new();
     for update in updates {
-        let entry = match entries.iter().position(|entry| entry.id == update.waba_id) {
-            Some(found) => &mut entries[found],
-            None => {
-                entries.push(Entry { id: &update.waba_id, changes: Vec::new() });
-                let last = entries.len() - 1;
-                &mut entries[last]
+        match &update.body {
+            Body::Messaging(messaging) => {
+                let same = |entry: &Entry<'_>| entry.id == update.waba_id && entry.time.is_none();
+                let entry = match entries.iter().position(same) {
+                    Some(found) => &mut entries[found],
+                    None => {
+                        entries.push(Entry { id: &update.waba_id, time: None, changes: Vec::new() });
+                        let last = entries.len() - 1;
+                        &mut entries[last]
+                    }
+                };
+                entry.add(messaging);
             }
-        };
-        let is_message = matches!(update.item, Item::Message(_));
-        let same = |change: &Change<'_>| {
-            *change.value.metadata == update.metadata && change.value.statuses.is_empty() == is_message
-        };
-        let value = match entry.changes.iter().position(same) {
-            Some(found) => &mut entry.changes[found].value,
-            None => {
-                entry.changes.push(Change { value: ChangeValue::new(&update.metadata), field: "messages" });
-                let last = entry.changes.len() - 1;
-                &mut entry.changes[last].value
+            Body::Notice(Notice { field, value, time }) => {
+                let changes = vec![Change { value: ChangeValue::Notice(value), field }];
+                entries.push(Entry { id: &update.waba_id, time: Some(*time), changes });
             }
-        };
-        value.add(update);
+        }
     }
     Envelope { object: "whatsapp_business_account", entry: entries }
 }
 
-impl<'a> ChangeValue<'a> {
+impl<'a> Entry<'a> {
+    fn add(&mut self, messaging: &'a Messaging) {
+        let is_message = matches!(messaging.item, Item::Message(_));
+        let same = self.changes.iter_mut().find_map(|change| match &mut change.value {
+            ChangeValue::Messaging(value)
+                if *value.metadata == messaging.metadata && value.statuses.is_empty() == is_message =>
+            {
+                Some(value)
+            }
+            _ => None,
+        });
+        match same {
+            Some(value) => value.add(messaging),
+            None => {
+                let mut value = MessagingValue::new(&messaging.metadata);
+                value.add(messaging);
+                self.changes.push(Change { value: ChangeValue::Messaging(value), field: "messages" });
+            }
+        }
+    }
+}
+
+impl<'a> MessagingValue<'a> {
     fn new(metadata: &'a Metadata) -> Self {
         Self {
             messaging_product: "whatsapp",
@@ -281,11 +339,11 @@ impl<'a> ChangeValue<'a> {
         }
     }
 
-    fn add(&mut self, update: &'a Update) {
-        if let Some(contact) = update.contact.as_ref().filter(|contact| !self.contacts.contains(contact)) {
+    fn add(&mut self, messaging: &'a Messaging) {
+        if let Some(contact) = messaging.contact.as_ref().filter(|contact| !self.contacts.contains(contact)) {
             self.contacts.push(contact);
         }
-        match &update.item {
+        match &messaging.item {
             Item::Status(status) => self.statuses.push(status),
             Item::Message(message) => self.messages.push(message),
         }
@@ -386,5 +444,18 @@ mod tests {
         assert_eq!(changes[0]["value"]["statuses"].as_array().map(Vec::len), Some(2));
         assert_eq!(changes[0]["value"]["contacts"].as_array().map(Vec::len), Some(1));
         assert_eq!(changes[1]["value"]["messages"].as_array().map(Vec::len), Some(1));
+    }
+
+    #[test]
+    fn a_notice_has_an_entry_of_its_own_with_a_time() {
+        let address = Address::Phone("16505551234".to_owned());
+        let value = json!({"event": "ACCOUNT_DELETED"});
+        let notice =
+            Update::notice(UpdateKey::Notice(0), "104996122399160", "account_update", value, 1_790_000_000_999);
+        let body = body(vec![notice, update(&EventKind::Sent, &address, false)]);
+        let expected = json!({"id": "104996122399160", "time": 1_790_000_000, "changes": [
+            {"value": {"event": "ACCOUNT_DELETED"}, "field": "account_update"}]});
+        assert_eq!(body["entry"][0], expected);
+        assert!(body["entry"][1].get("time").is_none());
     }
 }

@@ -86,36 +86,6 @@ async fn read_receipts_succeed_without_being_messages() {
 }
 
 #[tokio::test]
-async fn media_is_uploaded_described_downloaded_sent_and_deleted() {
-    let (_receiver, url) = Receiver::start().await;
-    let running = simulator(config(&url)).await;
-    let (client, base) = (client(), running.url());
-    let part = reqwest::multipart::Part::bytes(b"\xff\xd8jpeg".to_vec()).mime_str("image/jpeg").expect("a type");
-    let form =
-        reqwest::multipart::Form::new().text("messaging_product", "whatsapp").part("file", part.file_name("a.jpg"));
-    let upload =
-        client.post(base.join(&format!("v24.0/{NUMBER}/media")).expect("a path")).bearer_auth("t").multipart(form);
-    let uploaded: Value = upload.send().await.expect("an answer").json().await.expect("JSON");
-    let id = uploaded["id"].as_str().expect("an id");
-
-    let node = base.join(&format!("v24.0/{id}")).expect("a path");
-    let described: Value =
-        client.get(node.clone()).bearer_auth("t").send().await.expect("an answer").json().await.expect("JSON");
-    assert_eq!((described["mime_type"].as_str(), described["file_size"].as_str()), (Some("image/jpeg"), Some("6")));
-    let file = described["url"].as_str().expect("a URL");
-    assert_eq!(client.get(file).send().await.expect("an answer").status(), 401);
-    assert_eq!(
-        &client.get(file).bearer_auth("t").send().await.expect("an answer").bytes().await.expect("bytes")[..],
-        b"\xff\xd8jpeg"
-    );
-
-    let image = json!({ "messaging_product": "whatsapp", "to": "+447700900001", "type": "image", "image": { "id": id, "caption": "c" } });
-    assert_eq!(send(&running, &client, &image).await.expect("an answer").0, 200);
-    assert_eq!(client.delete(node.clone()).bearer_auth("t").send().await.expect("an answer").status(), 200);
-    assert_eq!(send(&running, &client, &image).await.expect("an answer").0, 400);
-}
-
-#[tokio::test]
 async fn number_and_account_nodes_can_be_read() {
     let (_receiver, url) = Receiver::start().await;
     let running = simulator(config(&url)).await;

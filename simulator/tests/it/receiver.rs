@@ -9,7 +9,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Query, State};
 use axum::routing::{any, get};
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use serde_json::{Value, json};
 use simulator::{Config, Running, Simulator};
 use tokio::net::TcpListener;
@@ -92,6 +92,15 @@ impl Receiver {
             }
         }
         seen
+    }
+
+    /// Values of a field other than `messages`, in order of arrival.
+    pub(crate) fn notices(&self, field: &str) -> Vec<Value> {
+        let taken = self.posts().into_iter().filter(|taken| taken.status == 200);
+        let bodies = taken.map(|taken| serde_json::from_slice::<Value>(&taken.body).expect("JSON"));
+        let entries = bodies.flat_map(|body| body["entry"].as_array().cloned().expect("entries"));
+        let changes = entries.flat_map(|entry| entry["changes"].as_array().cloned().expect("changes"));
+        changes.filter(|change| change["field"] == field).map(|change| change["value"].clone()).collect()
     }
 
     pub(crate) fn statuses(&self) -> Vec<Seen> {
@@ -179,6 +188,15 @@ pub(crate) async fn send(
     let response = client.post(url).bearer_auth("EAAG").json(body).send().await?;
     let status = response.status().as_u16();
     Ok((status, response.json().await?))
+}
+
+/// Asks the Graph API (or the simulator itself) something and returns status and answer.
+pub(crate) async fn call(running: &Running, method: Method, path: &str, body: Option<&Value>) -> (u16, Value) {
+    let url = running.url().join(path).expect("a path");
+    let request = client().request(method, url).bearer_auth("EAAG");
+    let request = if let Some(body) = body { request.json(body) } else { request };
+    let response = request.send().await.expect("an answer");
+    (response.status().as_u16(), response.json().await.expect("JSON"))
 }
 
 /// Polls until something holds; fails the test after 20 s.
