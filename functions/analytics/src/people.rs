@@ -6,11 +6,14 @@ use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use shared::attempt::{Attempt, AttemptKey, Flag, Seq, Stage, Standing};
+use shared::blob::audience::UnreadableList;
 use shared::blob::key;
-use shared::campaign::audience::{Recipient, Skipped};
+use shared::campaign::audience::{HeldOut, Recipient, Skipped};
+use shared::campaign::planner::PART_LINES;
 use shared::campaign::{Campaign, PAGE_SIZE, PageNumber};
 use shared::http::auth::Caller;
 use shared::http::limit;
@@ -58,6 +61,7 @@ enum Wanted {
     Failed,
     Reached,
     OptedOut,
+    HeldOut,
     Skipped,
 }
 
@@ -88,8 +92,12 @@ impl Filter {
             "failed" => Ok(Wanted::Failed),
             "reached" => Ok(Wanted::Reached),
             "opted_out" => Ok(Wanted::OptedOut),
+            "held_out" => Ok(Wanted::HeldOut),
             "skipped" => Ok(Wanted::Skipped),
-            _ => Err(Problem::invalid("/status", "must be pending, unknown, failed, reached, opted_out or skipped")),
+            _ => Err(Problem::invalid(
+                "/status",
+                "must be pending, unknown, failed, reached, opted_out, held_out or skipped",
+            )),
         });
         let variant = asked.variant.as_deref().map(|name| {
             let known = campaign.variants.iter().position(|variant| variant.name == name);
@@ -116,7 +124,7 @@ impl Filter {
             Wanted::Failed => standing == Standing::Failed,
             Wanted::Reached => matches!(standing, Standing::Reached(_)),
             Wanted::OptedOut => attempt.is_some_and(|attempt| attempt.opted_out.is_some()),
-            Wanted::Skipped => false,
+            Wanted::HeldOut | Wanted::Skipped => false,
         });
         stage && status && self.variant.is_none_or(|wanted| wanted == variant)
     }
@@ -137,11 +145,20 @@ pub(crate) async fn list(
         Some(_) => return Err(Problem::invalid("/format", "must be json or csv")),
     };
     let most = if csv { CSV_ROWS } else { limit(asked.limit.as_deref())? };
-    if filter.status == Some(Wanted::Skipped) {
-        return skipped(&analytics, &campaign, asked.cursor.unwrap_or(0), most).await;
+    let (workspace, id, from) = (campaign.workspace, campaign.id, asked.cursor.unwrap_or(0));
+    match filter.status {
+        Some(Wanted::Skipped) => {
+            let key = |part| key::skipped(workspace, id, part);
+            return listed::<Skipped>(&analytics, key, campaign.skipped, from, most).await;
+        }
+        Some(Wanted::HeldOut) => {
+            let key = |part| key::held_out(workspace, id, part);
+            return listed::<HeldOut>(&analytics, key, campaign.holdout, from, most).await;
+        }
+        _ => {}
     }
     let pages = if csv { PAGES_A_CSV } else { PAGES_A_REQUEST };
-    let (people, next) = walk(&analytics, &campaign, &filter, asked.cursor.unwrap_or(0), most, pages).await?;
+    let (people, next) = walk(&analytics, &campaign, &filter, from, most, pages).await?;
     if csv { as_csv(&people, next) } else { Ok(Json(json!({"data": people, "next_cursor": next})).into_response()) }
 }
 
@@ -213,13 +230,30 @@ fn person(campaign: &Campaign, recipient: &Recipient, attempt: Option<&Attempt>)
     }
 }
 
-async fn skipped(analytics: &Analytics, campaign: &Campaign, from: u32, most: usize) -> Result<Response, Problem> {
-    let body = analytics.bucket.get(&key::skipped(campaign.workspace, campaign.id)).await?;
-    let all: Vec<Skipped> = serde_json::from_slice(&body).map_err(|error| Problem::internal(&error))?;
-    let from = usize::try_from(from).unwrap_or(usize::MAX);
-    let shown: Vec<&Skipped> = all.iter().skip(from).take(most).collect();
-    let next = (from.saturating_add(shown.len()) < all.len()).then_some(from + shown.len());
-    Ok(Json(json!({"data": shown, "next_cursor": next})).into_response())
+/// Rows of a list that lies in the bucket in parts, from one position on.
+async fn listed<T: Serialize + DeserializeOwned>(
+    analytics: &Analytics,
+    key: impl Fn(u32) -> String,
+    total: u32,
+    from: u32,
+    most: usize,
+) -> Result<Response, Problem> {
+    let part_lines = u32::try_from(PART_LINES).unwrap_or(u32::MAX);
+    let mut rows: Vec<T> = Vec::new();
+    for part in from / part_lines..total.div_ceil(part_lines) {
+        let skip = if part == from / part_lines { from % part_lines } else { 0 };
+        let found: Vec<T> = analytics.bucket.ndjson(&key(part)).await.map_err(|error| match error {
+            UnreadableList::Blob(error) => Problem::from(error),
+            UnreadableList::Damaged(error) => Problem::internal(&error),
+        })?;
+        rows.extend(found.into_iter().skip(skip as usize).take(most - rows.len()));
+        if rows.len() >= most {
+            break;
+        }
+    }
+    let read = from.saturating_add(u32::try_from(rows.len()).unwrap_or(u32::MAX));
+    let next = (!rows.is_empty() && read < total).then_some(read);
+    Ok(Json(json!({"data": rows, "next_cursor": next})).into_response())
 }
 
 fn as_csv(people: &[Person], next: Option<u32>) -> Result<Response, Problem> {

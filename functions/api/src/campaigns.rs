@@ -19,8 +19,9 @@ use shared::rollup::tally::{Tally, accepted_in_last_minute};
 use shared::time::UnixMillis;
 
 use crate::Api;
-use crate::audience::{self, Audience};
+use crate::audience;
 use crate::create::{self, NewCampaign};
+use crate::draft;
 use crate::idempotency::NewId;
 use crate::view::{self, CampaignView};
 
@@ -41,7 +42,11 @@ pub(crate) async fn create(
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     let kind = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let (definition, csv) = match kind.split(';').next().unwrap_or_default().trim() {
-        "multipart/form-data" => audience::read_form(request).await?,
+        "multipart/form-data" => {
+            let [definition, csv] = audience::read_form(request, ["campaign", "audience"]).await?;
+            let missing = || Problem::invalid("/campaign", "the form needs this part: the definition as JSON");
+            (definition.ok_or_else(missing)?, csv)
+        }
         "" | "application/json" => {
             let bytes = axum::body::Bytes::from_request(request, &()).await;
             (bytes.map_err(|_| Problem::too_large("a body has at most 10 MiB"))?, None)
@@ -52,9 +57,11 @@ pub(crate) async fn create(
             ));
         }
     };
-    let new: NewCampaign = body::read(&definition)?;
-    let lines = Audience::of(new.audience.as_ref(), csv)?.lines()?;
-    let created = create::campaign(&api, caller.workspace, CampaignId::from_ulid(id), new, lines).await?;
+    let mut new: NewCampaign = body::read(&definition)?;
+    let field = new.audience.take();
+    let draft = create::draft(caller.workspace, CampaignId::from_ulid(id), new)?;
+    let audience = audience::of(&api, caller.workspace, id, field, csv).await?;
+    let created = draft::create(&api, draft, audience).await?;
     Ok((StatusCode::CREATED, Json(created)))
 }
 
@@ -113,6 +120,7 @@ pub(crate) async fn shown(api: &Api, campaign: &Campaign) -> Result<Value, Probl
         "claimed": tally.count("claimed"),
         "accepted": tally.count("accepted"),
         "skipped": campaign.skipped,
+        "holdout": campaign.holdout,
         "failed": tally.count("failed"),
         "unknown": tally.count("unknown"),
     });

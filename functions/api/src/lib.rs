@@ -1,15 +1,20 @@
-//! The API that operators and their programs write through: accounts, campaigns, and what can be done to them. Reports are
-//! read from `analytics`.
+//! The API that operators and their programs write through: accounts, contacts, campaigns, and what can be done to them.
+//! Reports are read from `analytics`.
 
 mod accounts;
 mod audience;
 mod campaigns;
 mod close;
+mod contacts;
 mod create;
+mod draft;
+mod duplicate;
 mod idempotency;
+mod imports;
 mod lifecycle;
 mod media;
 mod templates;
+mod uploads;
 mod view;
 
 use std::sync::Arc;
@@ -125,9 +130,16 @@ pub fn router(api: Api) -> Router {
         .route("/v1/campaigns/{id}/pause", post(lifecycle::pause))
         .route("/v1/campaigns/{id}/resume", post(lifecycle::resume))
         .route("/v1/campaigns/{id}/cancel", post(lifecycle::cancel))
+        .route("/v1/campaigns/{id}/duplicate", post(duplicate::duplicate))
+        .route("/v1/campaigns/{id}/test", post(duplicate::test))
         .route("/v1/campaigns/{id}/recipients/{phone}/close", post(close::close))
         .route("/v1/accounts/{id}/templates", post(templates::create))
         .route("/v1/accounts/{id}/templates/{template}/unpause", post(templates::unpause))
+        .route("/v1/audiences/uploads", post(uploads::create))
+        .route("/v1/contacts", post(contacts::upsert))
+        .route("/v1/contacts/import", post(imports::create))
+        .route("/v1/contacts/{id}/opt-in", post(contacts::opt_in))
+        .route("/v1/contacts/{id}/opt-out", post(contacts::opt_out))
         .route("/v1/media", post(media::create))
         .route("/v1/media/uploads", post(media::expect_upload))
         .layer(middleware::from_fn_with_state(Arc::clone(&api), idempotency::repeat));
@@ -142,6 +154,10 @@ pub fn router(api: Api) -> Router {
             "/v1/accounts/{id}/templates/{template}",
             get(templates::one).patch(templates::edit).delete(templates::delete),
         )
+        .route("/v1/contacts", get(contacts::list))
+        .route("/v1/contacts/{id}", get(contacts::one))
+        .route("/v1/contacts/imports/{id}", get(imports::one))
+        .route("/v1/contacts/imports/{id}/rejects", get(imports::rejects))
         .route("/v1/media", get(media::list))
         .route("/v1/media/{id}", get(media::one).delete(media::delete));
     Router::new()

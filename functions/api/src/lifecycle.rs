@@ -45,7 +45,8 @@ pub(crate) async fn cancel(api: State<Arc<Api>>, caller: Extension<Caller>, id: 
     act(&api, *caller, &id, Action::Cancel).await
 }
 
-async fn act(api: &Api, caller: Caller, id: &str, action: Action) -> Answer {
+/// Does what is asked, if the state allows it; the campaign as it is then.
+pub(crate) async fn act(api: &Api, caller: Caller, id: &str, action: Action) -> Answer {
     let now = UnixMillis::now();
     let campaign = find(api, caller, id).await?;
     if action == Action::Pause && campaign.paused_by == Some(PausedBy::Account) {
@@ -62,6 +63,9 @@ async fn act(api: &Api, caller: Caller, id: &str, action: Action) -> Answer {
         Status::Scheduled => campaign.schedule.start_at,
         Status::Draft | Status::Paused | Status::Completed | Status::Cancelled | Status::Failed => None,
     };
+    if matches!(action, Action::Start | Action::Resume) {
+        audience_is_ready(&campaign)?;
+    }
     let reason = (to == Status::Paused).then(|| BY_THE_OPERATOR.to_owned());
     let paused_by = (to == Status::Paused).then_some(PausedBy::Operator);
     let transition = Transition { from: campaign.status, to, reason, paused_by, at: now, due: watched };
@@ -120,6 +124,22 @@ async fn keep_paused(api: &Api, caller: Caller, campaign: &Campaign, now: UnixMi
     }
     let campaign = find(api, caller, &campaign.id.to_string()).await?;
     Ok(Json(shown(api, &campaign).await?))
+}
+
+/// A campaign runs only with its whole audience, unless it was asked to start before.
+fn audience_is_ready(campaign: &Campaign) -> Result<(), Problem> {
+    let Some(planning) = &campaign.planning else {
+        return Ok(());
+    };
+    let detail = match &planning.failed {
+        Some(reason) => format!("the audience could not be read: {reason}"),
+        None if planning.start_early => return Ok(()),
+        None => format!(
+            "the audience is still being read ({} lines so far); wait, or create the campaign with \"start_early\": true",
+            planning.lines
+        ),
+    };
+    Err(Problem::conflict(detail, Some(campaign.status.name())))
 }
 
 /// Wakes `dispatch`. When the queue does not take it, the watchdog's next tick does the same.

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 use shared::account::{Account, AccountPausedBy, AccountStatus, Limits, Quality};
-use shared::campaign::{Campaign, Category, Schedule, Status, Variant};
+use shared::campaign::{Campaign, Category, Planning, Schedule, Status, Variant};
 use shared::id::{AccountId, CampaignId};
 use shared::safety::Safety;
 use shared::store::Listed;
@@ -82,11 +82,18 @@ pub(crate) struct CampaignView<'a> {
     variants: &'a [Variant],
     schedule: Schedule,
     messages_per_second: Option<u32>,
+    holdout_percent: u8,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    test_of: Option<CampaignId>,
     links: Vec<Value>,
     status: Status,
     status_reason: Option<&'a str>,
     recipients: u32,
     skipped: u32,
+    holdout: u32,
+    /// How far the audience is read; absent when it is whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    planning: Option<Value>,
     #[serde(with = "rfc3339")]
     created_at: UnixMillis,
     #[serde(with = "rfc3339::option")]
@@ -106,11 +113,18 @@ impl<'a> From<&'a Campaign> for CampaignView<'a> {
             variants: &campaign.variants,
             schedule: campaign.schedule,
             messages_per_second: campaign.messages_per_second,
+            holdout_percent: campaign.holdout_percent,
+            test_of: campaign.test_of,
             links: campaign.links.iter().map(|link| json!({"id": link.id, "url": link.url})).collect(),
             status: campaign.status,
             status_reason: campaign.status_reason.as_deref(),
             recipients: campaign.recipients,
             skipped: campaign.skipped,
+            holdout: campaign.holdout,
+            planning: campaign.planning.as_ref().map(|planning| {
+                let Planning { lines, start_early, failed, .. } = planning;
+                json!({"lines": lines, "start_early": start_early, "failed": failed})
+            }),
             created_at: campaign.created_at,
             started_at: campaign.started_at,
             finished_at: campaign.finished_at,

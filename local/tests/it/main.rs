@@ -13,6 +13,7 @@ mod dynamodb;
 mod http_gateway;
 mod interruption;
 mod persistence;
+mod planning_speed;
 mod s3;
 mod scenarios;
 mod sqs;

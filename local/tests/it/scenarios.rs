@@ -1,7 +1,9 @@
 //! The whole stack over HTTP, as its users see it.
 
 mod accounts;
+mod audience;
 mod consent;
+mod contacts;
 mod faults;
 mod funnel;
 mod graph;

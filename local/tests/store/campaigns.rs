@@ -29,6 +29,7 @@ pub(crate) fn campaign(id: CampaignId, workspace: WorkspaceId) -> Campaign {
         budget: None,
         holdout: 0,
         planning: None,
+        test_of: None,
         links: Vec::new(),
         recipients: 10,
         skipped: 0,
