@@ -94,12 +94,17 @@ pub(crate) async fn find(api: &Api, caller: Caller, id: &str) -> Result<Campaign
     api.core.campaign(caller.workspace, id).await?.ok_or_else(|| Problem::not_found("campaign"))
 }
 
+/// What is counted of the campaign's attempts.
+pub(crate) async fn tally(api: &Api, campaign: &Campaign) -> Result<Tally, Problem> {
+    let totals = api.rollups.items(&campaign_pk(campaign.workspace, campaign.id), views::TOTAL).await?;
+    Ok(Tally::of(totals.iter().map(|item| (item.sk.as_str(), &item.counts))))
+}
+
 /// The campaign with its progress.
 pub(crate) async fn shown(api: &Api, campaign: &Campaign) -> Result<Value, Problem> {
     let now = UnixMillis::now();
     let pk = campaign_pk(campaign.workspace, campaign.id);
-    let totals = api.rollups.items(&pk, views::TOTAL).await?;
-    let tally = Tally::of(totals.iter().map(|item| (item.sk.as_str(), &item.counts))).all();
+    let tally = tally(api, campaign).await?.all();
     let mut minutes = Vec::new();
     let (this_hour, last_hour) = (hour_of(now), hour_of(UnixMillis(now.0 - 60_000)));
     for hour in [Some(&this_hour), Some(&last_hour).filter(|last| **last != this_hour)].into_iter().flatten() {

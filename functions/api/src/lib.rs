@@ -13,6 +13,7 @@ mod idempotency;
 mod imports;
 mod lifecycle;
 mod media;
+mod reservation;
 mod templates;
 mod uploads;
 mod view;
@@ -130,6 +131,7 @@ pub fn router(api: Api) -> Router {
         .route("/v1/campaigns/{id}/pause", post(lifecycle::pause))
         .route("/v1/campaigns/{id}/resume", post(lifecycle::resume))
         .route("/v1/campaigns/{id}/cancel", post(lifecycle::cancel))
+        .route("/v1/campaigns/{id}/retry-failed", post(lifecycle::retry_failed))
         .route("/v1/campaigns/{id}/duplicate", post(duplicate::duplicate))
         .route("/v1/campaigns/{id}/test", post(duplicate::test))
         .route("/v1/campaigns/{id}/recipients/{phone}/close", post(close::close))

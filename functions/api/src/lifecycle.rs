@@ -8,17 +8,19 @@ use axum::extract::{Path, State};
 use axum::{Extension, Json};
 use serde_json::Value;
 use shared::account::{AccountPausedBy, AccountStatus};
+use shared::attempt::earlier::may_be_retried;
 use shared::campaign::lifecycle::Action;
 use shared::campaign::{Campaign, PausedBy, Status};
 use shared::http::auth::Caller;
 use shared::http::problem::Problem;
 use shared::queue::DispatchCommand;
 use shared::store::Transition;
+use shared::template::TemplateObstacle;
 use shared::time::UnixMillis;
 
-use crate::Api;
 use crate::accounts::state;
-use crate::campaigns::{find, shown};
+use crate::campaigns::{find, shown, tally};
+use crate::{Api, reservation};
 
 /// Why a campaign is paused that somebody has paused.
 const BY_THE_OPERATOR: &str = "paused by the operator";
@@ -65,6 +67,10 @@ pub(crate) async fn act(api: &Api, caller: Caller, id: &str, action: Action) -> 
     };
     if matches!(action, Action::Start | Action::Resume) {
         audience_is_ready(&campaign)?;
+        templates_may_be_sent(api, &campaign).await?;
+    }
+    if action == Action::Start {
+        reservation::make(api, &campaign, now).await?;
     }
     let reason = (to == Status::Paused).then(|| BY_THE_OPERATOR.to_owned());
     let paused_by = (to == Status::Paused).then_some(PausedBy::Operator);
@@ -75,6 +81,9 @@ pub(crate) async fn act(api: &Api, caller: Caller, id: &str, action: Action) -> 
         if action != Action::Resume || present.status != to {
             return Err(not_allowed(action, present.status));
         }
+    }
+    if to.is_final() {
+        reservation::give_back(api, &campaign).await?;
     }
     if account_resumed {
         let followed = api.core.campaigns_follow(campaign.workspace, campaign.account, now).await?;
@@ -124,6 +133,50 @@ async fn keep_paused(api: &Api, caller: Caller, campaign: &Campaign, now: UnixMi
     }
     let campaign = find(api, caller, &campaign.id.to_string()).await?;
     Ok(Json(shown(api, &campaign).await?))
+}
+
+/// What Meta has stopped since the campaign was made would be refused message by message.
+async fn templates_may_be_sent(api: &Api, campaign: &Campaign) -> Result<(), Problem> {
+    let Some(account) = api.core.account(campaign.workspace, campaign.account).await? else {
+        return Ok(());
+    };
+    match api.core.template_obstacle(campaign, &account.waba_id).await? {
+        Some(TemplateObstacle { name, language, reason, .. }) => {
+            let detail = format!("the template {name} ({language}) cannot be sent: {reason}");
+            Err(Problem::conflict(detail, Some(campaign.status.name())))
+        }
+        None => Ok(()),
+    }
+}
+
+/// `POST /v1/campaigns/{id}/retry-failed`: sends again what has failed, but for people who cannot get it or do not want it.
+pub(crate) async fn retry_failed(api: State<Arc<Api>>, caller: Extension<Caller>, id: Path<String>) -> Answer {
+    let now = UnixMillis::now();
+    let campaign = find(&api, *caller, &id).await?;
+    let status = campaign.status;
+    let refused = |detail: &str| Err(Problem::conflict(detail, Some(status.name())));
+    if !matches!(status, Status::Completed | Status::Running | Status::Paused) {
+        return refused("retry-failed is possible when the campaign is completed, running or paused");
+    }
+    if campaign.has_expired(now) {
+        return refused("the campaign's time is over: duplicate it to send again");
+    }
+    templates_may_be_sent(&api, &campaign).await?;
+    let errors = tally(&api, &campaign).await?.all().errors();
+    if !errors.into_iter().any(|(code, messages)| messages > 0 && may_be_retried(code)) {
+        return refused("no message has failed in a way that another try could mend");
+    }
+    if !api.core.begin_round(campaign.workspace, campaign.id, status, campaign.round.saturating_add(1), now).await? {
+        let present = find(&api, *caller, &id).await?;
+        return Err(Problem::conflict("the campaign has changed meanwhile: ask again", Some(present.status.name())));
+    }
+    api.core.campaign_follows(campaign.workspace, campaign.id, now).await?;
+    let command = DispatchCommand::Resume { workspace: campaign.workspace, campaign: campaign.id };
+    if let Err(error) = api.dispatch.send(&command, Duration::ZERO).await {
+        tracing::warn!(campaign = %campaign.id, %error, "dispatch could not be woken; its schedule will do it");
+    }
+    let campaign = find(&api, *caller, &id).await?;
+    Ok(Json(shown(&api, &campaign).await?))
 }
 
 /// A campaign runs only with its whole audience, unless it was asked to start before.
