@@ -1,6 +1,7 @@
 //! Meta's WhatsApp Business Cloud API: the client that sends, what its errors mean, and its webhooks.
 
 pub mod client;
+mod departure;
 pub mod error;
 pub mod history;
 pub mod ladder;

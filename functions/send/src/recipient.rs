@@ -77,13 +77,17 @@ pub(crate) async fn send(
     }
     sleep_until(slot.to_millis()).await;
     let (rate, _) = context.account.effective_rate();
-    sleep_until(send.pacer.leaves_at(context.account.id, rate, UnixMicros::now()).to_millis()).await;
+    let permit = send.pacer.permit(context.account.id, rate, UnixMicros::now());
+    sleep_until(permit.at.to_millis()).await;
     if context.stopped.is_cancelled() || !claim.covers_a_call_at(UnixMillis::now(), send.call_timeout) {
         // The campaign was stopped, or the process was, for so long that others may hold this attempt for lost by the time
         // Meta answers.
         return outcome::give_back(send, &tried).await.map(|()| None);
     }
-    let outcome = send.graph.send(&context.account.phone_number_id, &context.token, &body).await;
+    let outcome = send
+        .graph
+        .send(&context.account.phone_number_id, &context.token, &body, move || permit.left(UnixMicros::now()))
+        .await;
     if media::is_forgotten(send, context, recipient.variant, &outcome).await {
         return outcome::try_later(send, &tried).await.map(|()| None);
     }

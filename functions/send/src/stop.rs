@@ -114,7 +114,9 @@ async fn note_state_of_template(
         return Ok(());
     };
     let which = (name.as_str(), language.as_str(), meta_id.as_str());
-    send.core.change_template(campaign.workspace, &account.waba_id, which, &change, now).await.map(|_| ())
+    // Meta dates its notifications in whole seconds: one of the same second may be from after this answer.
+    let before = UnixMillis(now.0 - now.0.rem_euclid(1_000) - 1_000);
+    send.core.change_template(campaign.workspace, &account.waba_id, which, &change, before).await.map(|_| ())
 }
 
 fn explain(error: &MetaError) -> String {

@@ -14,6 +14,7 @@ mod http_gateway;
 mod interruption;
 mod persistence;
 mod planning_speed;
+mod rate;
 mod s3;
 mod scenarios;
 mod sqs;

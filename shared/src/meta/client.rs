@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::Stream;
+use reqwest::header::CONTENT_TYPE;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::departure::Departing;
 use super::error::MetaError;
 use crate::attempt::claim::CALL_TIMEOUT;
 use crate::secrets::AccessToken;
@@ -146,10 +148,19 @@ impl GraphClient {
         Ok(Self { http, base: format!("{}/{version}", url.trim_end_matches('/')) })
     }
 
-    /// Sends one message from a business number. `body` is Meta's send body.
-    pub async fn send(&self, phone_number_id: &str, token: &AccessToken, body: &Value) -> SendOutcome {
+    /// Sends one message from a business number. `body` is Meta's send body; `departed` is called when it leaves.
+    pub async fn send(
+        &self,
+        phone_number_id: &str,
+        token: &AccessToken,
+        body: &Value,
+        departed: impl Fn() + Send + Sync + Unpin + 'static,
+    ) -> SendOutcome {
         let url = format!("{}/{phone_number_id}/messages", self.base);
-        let answer = match self.http.post(url).bearer_auth(token.expose()).json(body).send().await {
+        let body = reqwest::Body::wrap(Departing::new(body.to_string().into(), departed));
+        let request =
+            self.http.post(url).bearer_auth(token.expose()).header(CONTENT_TYPE, "application/json").body(body);
+        let answer = match request.send().await {
             Ok(answer) => answer,
             Err(error) if error.is_connect() || error.is_builder() => return SendOutcome::NotSent,
             Err(_) => return SendOutcome::Lost,

@@ -173,7 +173,7 @@ async fn a_new_token_lets_an_account_go_on_that_its_old_one_has_paused() {
     let account = account_with_token(&api, "expired").await;
     let path = format!("/v1/accounts/{account}");
     let (status, problem) = call(&stack, reqwest::Method::POST, &format!("{path}/refresh"), &Value::Null).await;
-    assert_eq!((status, &problem["code"], &problem["meta"]["code"]), (502, &json!("refused_by_meta"), &json!(190)));
+    assert_eq!((status, &problem["code"], &problem["meta"]["code"]), (422, &json!("refused_by_meta"), &json!(190)));
     let id = campaign_from(&api, &account, "Hi {{first_name}}", 20).await;
     let paused = until_is(&api, &path, "status", &json!("paused")).await;
     assert_eq!(paused["paused_by"], "errors");

@@ -1,0 +1,122 @@
+//! The rate as the receiver sees it. A measurement, not a test: machines are shared and noisy, so nothing is asserted.
+//!
+//! `cargo test -p local --test it rate -- --ignored --nocapture --test-threads 1`
+
+use std::time::{Duration, Instant};
+
+use local::api_client::ApiClient;
+use local::stack::{People, Stack};
+use serde_json::{Value, json};
+use simulator::{Counted, NumberChange, RateQuery};
+
+use crate::scenarios::{stack, until};
+
+/// A run.
+struct Run {
+    name: &'static str,
+    /// Messages a second of each number.
+    rate: u32,
+    numbers: usize,
+    campaigns_per_number: usize,
+    people: u32,
+}
+
+async fn account(stack: &Stack, api: &ApiClient, number: &str, rate: u32) -> String {
+    let change = NumberChange { throughput: Some(1_000), ..NumberChange::default() };
+    stack.simulator().unwrap().change_number(number, &change).await.unwrap();
+    let account = json!({
+        "name": number, "phone_number_id": number, "waba_id": "104996122399160", "display_phone_number": number,
+        "access_token": "token", "messages_per_second": rate,
+    });
+    api.post("/v1/accounts", &account).await.unwrap()["id"].as_str().unwrap().to_owned()
+}
+
+async fn campaign(api: &ApiClient, account: &str, people: u32, block: usize) -> String {
+    let mut csv = String::from("phone\n");
+    for n in 0..people {
+        csv.push_str(&format!("+6012{block}{n:06}\n"));
+    }
+    let campaign = json!({
+        "name": "Rate",
+        "account_id": account,
+        "variants": [{"name": "A", "message": {"type": "text", "text": {"body": "Hi"}}}],
+        "audience": {"csv": csv},
+    });
+    api.post("/v1/campaigns", &campaign).await.unwrap()["id"].as_str().unwrap().to_owned()
+}
+
+async fn measure(run: &Run) {
+    // People answer within the hour, so that nothing but the sending goes on at first.
+    let (stack, api) = stack(People { speed: 1.0, ..People::default() }, None).await;
+    let mut campaigns = Vec::new();
+    for number in 0..run.numbers {
+        let number_id = format!("10785390208{number:04}");
+        let account = account(&stack, &api, &number_id, run.rate).await;
+        for _ in 0..run.campaigns_per_number {
+            campaigns.push(campaign(&api, &account, run.people, campaigns.len()).await);
+        }
+    }
+    let begun = Instant::now();
+    for id in &campaigns {
+        api.post(&format!("/v1/campaigns/{id}/start"), &Value::Null).await.unwrap();
+    }
+    for id in &campaigns {
+        until("the end", Duration::from_secs(600), async || {
+            let campaign = api.get(&format!("/v1/campaigns/{id}")).await.unwrap();
+            (campaign["status"] == "completed").then_some(campaign)
+        })
+        .await;
+    }
+    let simulator = stack.simulator().unwrap();
+    let whole = simulator.rates(&RateQuery { counted: Counted::Received, ..RateQuery::default() }).overall;
+    // Campaigns begin one after the other and end one after the other: what lies between is the rate.
+    let between = |from: Option<u64>, by: i64| from.map(|us| (us / 1_000).saturating_add_signed(by));
+    let settled = RateQuery {
+        from_ms: between(whole.first_us, 5_000),
+        to_ms: between(whole.last_us, -4_000),
+        ..RateQuery::default()
+    };
+    for (number, rate) in &simulator.rates(&settled).numbers {
+        println!(
+            "{:<28} {number}: {} messages, mean {:.2}/s, most in a second of the clock {}, in any second {}",
+            run.name,
+            rate.count,
+            rate.mean_per_second.unwrap_or_default(),
+            rate.most_in_calendar_second,
+            rate.most_in_sliding_second,
+        );
+    }
+    println!("{:<28} from the first message on: most in any second {}", run.name, whole.most_in_sliding_second);
+    let (core, _) = stack.tables();
+    let mut writes = 0;
+    for (workspace, account) in
+        core.accounts(shared::id::WorkspaceId::FIRST, None, 100).await.unwrap().rows.iter().map(|a| (a.workspace, a.id))
+    {
+        writes += core.throttle_state(workspace, account).await.unwrap().revision;
+    }
+    let messages = u64::from(run.people) * campaigns.len() as u64;
+    println!(
+        "{:<28} {} messages in {:.1} s; limiter writes a message: {:.4}",
+        run.name,
+        messages,
+        begun.elapsed().as_secs_f64(),
+        writes as f64 / messages as f64
+    );
+    stack.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement"]
+async fn rate_at_the_receiver() {
+    let one = |name, rate, people| Run { name, rate, numbers: 1, campaigns_per_number: 1, people };
+    for run in [
+        one("one campaign at 75/s", 75, 2_000),
+        one("one campaign at 80/s", 80, 2_000),
+        one("one campaign at 200/s", 200, 4_000),
+        Run { name: "three on a number at 75/s", rate: 75, numbers: 1, campaigns_per_number: 3, people: 900 },
+        Run { name: "three numbers at 75/s", rate: 75, numbers: 3, campaigns_per_number: 1, people: 1_500 },
+        one("one campaign at 1,000/s", 1_000, 6_000),
+    ] {
+        measure(&run).await;
+    }
+}
