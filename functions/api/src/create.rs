@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use shared::account::Account;
+use shared::attempt::Money;
 use shared::blob::key;
 use shared::campaign::audience::{NumberedLine, Plan, Skipped, plan};
 use shared::campaign::{
@@ -20,6 +21,7 @@ use shared::time::UnixMillis;
 use crate::Api;
 use crate::audience::AudienceField;
 use crate::media;
+use crate::terms::{self, NewSchedule};
 use crate::view::CampaignView;
 
 /// Skipped lines listed in the answer; all of them can be read from the campaign's recipients.
@@ -61,22 +63,9 @@ pub(crate) struct NewCampaign {
     #[serde(default)]
     on_unknown: OnUnknown,
     #[serde(default)]
-    error_threshold: Option<Value>,
+    error_threshold: Option<u32>,
     #[serde(default)]
-    budget: Option<Value>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NewSchedule {
-    #[serde(default, with = "shared::time::rfc3339::option")]
-    start_at: Option<UnixMillis>,
-    #[serde(default)]
-    local_time: Option<Value>,
-    #[serde(default)]
-    quiet_hours: Option<Value>,
-    #[serde(default)]
-    expires_at: Option<Value>,
+    budget: Option<Money>,
 }
 
 const fn yes() -> bool {
@@ -118,13 +107,13 @@ pub(crate) async fn campaign(
         tag: new.tag,
         category: new.category,
         variants: new.variants,
-        schedule: Schedule { start_at: new.schedule.and_then(|schedule| schedule.start_at), ..Schedule::default() },
+        schedule: new.schedule.map(Schedule::from).unwrap_or_default(),
         messages_per_second: new.messages_per_second,
         on_unknown: new.on_unknown,
         holdout_percent: 0,
-        error_threshold: None,
+        error_threshold: new.error_threshold,
         forgiven: 0,
-        budget: None,
+        budget: new.budget,
         links,
         recipients: planned + count(audience.skipped.len()),
         skipped: count(audience.skipped.len()),
@@ -212,20 +201,10 @@ fn check(new: &NewCampaign) -> Result<Vec<String>, Problem> {
     if new.messages_per_second == Some(0) {
         wrong("/messages_per_second".to_owned(), "must be at least 1".to_owned());
     }
-    let not_yet = "is not available in this version; leave it out";
-    let schedule = new.schedule.as_ref();
-    for (pointer, given) in [
-        ("/holdout_percent", new.holdout_percent.is_some_and(|percent| percent > 0)),
-        ("/error_threshold", new.error_threshold.is_some()),
-        ("/budget", new.budget.is_some()),
-        ("/schedule/local_time", schedule.is_some_and(|schedule| schedule.local_time.is_some())),
-        ("/schedule/quiet_hours", schedule.is_some_and(|schedule| schedule.quiet_hours.is_some())),
-        ("/schedule/expires_at", schedule.is_some_and(|schedule| schedule.expires_at.is_some())),
-    ] {
-        if given {
-            wrong(pointer.to_owned(), not_yet.to_owned());
-        }
+    if new.holdout_percent.is_some_and(|percent| percent > 0) {
+        wrong("/holdout_percent".to_owned(), "is not available in this version; leave it out".to_owned());
     }
+    errors.extend(terms::wrong(new.schedule.as_ref(), new.error_threshold, new.budget.as_ref(), UnixMillis::now()));
     if !errors.is_empty() {
         return Err(Problem::all_invalid(errors));
     }

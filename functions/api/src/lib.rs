@@ -9,6 +9,7 @@ mod create;
 mod idempotency;
 mod lifecycle;
 mod media;
+mod terms;
 mod view;
 
 use std::sync::Arc;

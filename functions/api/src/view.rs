@@ -3,7 +3,8 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 use shared::account::{Account, AccountStatus};
-use shared::campaign::{Campaign, Category, Schedule, Status, Variant};
+use shared::attempt::Money;
+use shared::campaign::{Campaign, Category, OnUnknown, PausedBy, Schedule, Status, Variant};
 use shared::id::{AccountId, CampaignId};
 use shared::store::Listed;
 use shared::time::{UnixMillis, rfc3339};
@@ -50,11 +51,19 @@ pub(crate) struct CampaignView<'a> {
     variants: &'a [Variant],
     schedule: Schedule,
     messages_per_second: Option<u32>,
+    on_unknown: OnUnknown,
+    holdout_percent: u8,
+    error_threshold: Option<u32>,
+    budget: Option<&'a Money>,
     links: Vec<Value>,
     status: Status,
     status_reason: Option<&'a str>,
+    paused_by: Option<PausedBy>,
+    round: u16,
     recipients: u32,
     skipped: u32,
+    holdout: u32,
+    planning: Option<Value>,
     #[serde(with = "rfc3339")]
     created_at: UnixMillis,
     #[serde(with = "rfc3339::option")]
@@ -74,11 +83,22 @@ impl<'a> From<&'a Campaign> for CampaignView<'a> {
             variants: &campaign.variants,
             schedule: campaign.schedule,
             messages_per_second: campaign.messages_per_second,
+            on_unknown: campaign.on_unknown,
+            holdout_percent: campaign.holdout_percent,
+            error_threshold: campaign.error_threshold,
+            budget: campaign.budget.as_ref(),
             links: campaign.links.iter().map(|link| json!({"id": link.id, "url": link.url})).collect(),
             status: campaign.status,
             status_reason: campaign.status_reason.as_deref(),
+            paused_by: campaign.paused_by,
+            round: campaign.round,
             recipients: campaign.recipients,
             skipped: campaign.skipped,
+            holdout: campaign.holdout,
+            // Where the audience lies is nobody's business.
+            planning: campaign.planning.as_ref().map(|planning| {
+                json!({"lines": planning.lines, "start_early": planning.start_early, "failed": planning.failed})
+            }),
             created_at: campaign.created_at,
             started_at: campaign.started_at,
             finished_at: campaign.finished_at,
