@@ -238,6 +238,13 @@ impl Campaign {
         self.schedule.expires_at.is_some_and(|end| end <= now)
     }
 
+    /// Whether it ended because its time was over: whoever had no message by then gets none.
+    #[must_use]
+    pub fn ended_by_its_time(&self) -> bool {
+        let ended = self.finished_at.filter(|_| self.status == Status::Completed);
+        ended.zip(self.schedule.expires_at).is_some_and(|(ended, end)| ended >= end)
+    }
+
     /// Where the recipient's attempt lies.
     #[must_use]
     pub fn attempt_key(&self, seq: Seq) -> AttemptKey {
@@ -284,8 +291,20 @@ pub fn assign_variant(campaign: CampaignId, phone: &PhoneNumber, variants: &[Var
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// A draft of a text to nobody.
+    pub(crate) fn campaign() -> Campaign {
+        serde_json::from_value(serde_json::json!({
+            "v": 1, "id": "cmp_01J00000000000000000000000", "workspace": WorkspaceId::FIRST,
+            "account": "acc_01J00000000000000000000000", "name": "Offer", "category": "marketing",
+            "variants": [{"name": "A", "weight": 1, "message": {"type": "text", "text": {"body": "Hi"}}}],
+            "schedule": {}, "on_unknown": "leave", "links": [], "recipients": 0, "skipped": 0, "pages": 0, "shards": 1,
+            "status": "draft", "next_page": 0, "done_before": 0, "created_at": 7,
+        }))
+        .unwrap()
+    }
 
     fn variant(name: &str, weight: u32) -> Variant {
         Variant { name: name.to_owned(), weight, message: Message::text("hi") }

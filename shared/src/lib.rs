@@ -26,6 +26,7 @@ pub mod rollup;
 pub mod safety;
 pub mod secrets;
 pub mod shims;
+pub mod skipped;
 pub mod store;
 pub mod telemetry;
 pub mod throttle;

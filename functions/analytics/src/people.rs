@@ -1,24 +1,26 @@
 //! The recipients behind the figures, in the order of the audience: those who were not sent to yet as well.
 
+use std::fmt;
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
-use shared::attempt::{Attempt, AttemptKey, Flag, Seq, Stage, Standing};
+use serde::Deserialize;
+use serde_json::json;
+use shared::attempt::{Attempt, AttemptKey, Seq, Stage, Standing};
 use shared::blob::key;
-use shared::campaign::audience::{Recipient, Skipped};
+use shared::campaign::audience::Recipient;
 use shared::campaign::{Campaign, PAGE_SIZE, PageNumber};
 use shared::http::auth::Caller;
 use shared::http::limit;
 use shared::http::params::Params;
 use shared::http::problem::Problem;
-use shared::meta::error::ErrorClass;
+use shared::skipped::{self, UnreadableSkips};
 use shared::store::Consistency;
 
+use crate::person::{Person, as_csv, standing};
 use crate::{Analytics, find};
 
 /// Pages of the audience looked through for one page of a list; a rare filter then goes on with the cursor.
@@ -39,7 +41,7 @@ pub(crate) struct Asked {
     status: Option<String>,
     variant: Option<String>,
     limit: Option<String>,
-    cursor: Option<u32>,
+    cursor: Option<String>,
     format: Option<String>,
 }
 
@@ -61,19 +63,40 @@ enum Wanted {
     Skipped,
 }
 
-/// A recipient as the API shows them.
-#[derive(Serialize)]
-struct Person {
-    phone: String,
-    name: Option<String>,
-    variant: String,
-    status: &'static str,
-    stage: Option<&'static str>,
-    flags: Value,
-    attempt: u16,
-    wamid: Option<String>,
-    error: Option<Value>,
-    opted_out: bool,
+/// Where a list goes on; as text, a recipient's place alone is a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cursor {
+    /// At this line, from 0, of those that planning has skipped.
+    LeftOut(usize),
+    /// At this recipient.
+    Recipient(u32),
+}
+
+const LEFT_OUT: &str = "planning-";
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::LeftOut(line) => write!(f, "{LEFT_OUT}{line}"),
+            Self::Recipient(seq) => write!(f, "{seq}"),
+        }
+    }
+}
+
+impl Cursor {
+    /// Where the list begins or goes on.
+    fn read(given: Option<&str>, filter: &Filter) -> Result<Self, Problem> {
+        let Some(given) = given else {
+            // Lines that were left out have neither a stage nor a variant.
+            let left_out = filter.status == Some(Wanted::Skipped) && filter.stage.is_none() && filter.variant.is_none();
+            return Ok(if left_out { Self::LeftOut(0) } else { Self::Recipient(0) });
+        };
+        let read = match given.strip_prefix(LEFT_OUT) {
+            Some(line) => line.parse().map(Self::LeftOut),
+            None => given.parse().map(Self::Recipient),
+        };
+        read.map_err(|_| Problem::invalid("/cursor", "must be the next_cursor of an earlier answer"))
+    }
 }
 
 impl Filter {
@@ -103,8 +126,8 @@ impl Filter {
         })
     }
 
-    fn wants(&self, variant: usize, attempt: Option<&Attempt>) -> bool {
-        let standing = attempt.map_or(Standing::Pending, Attempt::standing);
+    fn wants(&self, campaign: &Campaign, variant: usize, attempt: Option<&Attempt>) -> bool {
+        let standing = standing(campaign, attempt);
         let stage = self.stage.is_none_or(|stage| match (self.stuck, standing) {
             (true, Standing::Reached(furthest)) => furthest == stage,
             (true, _) => false,
@@ -116,7 +139,7 @@ impl Filter {
             Wanted::Failed => standing == Standing::Failed,
             Wanted::Reached => matches!(standing, Standing::Reached(_)),
             Wanted::OptedOut => attempt.is_some_and(|attempt| attempt.opted_out.is_some()),
-            Wanted::Skipped => false,
+            Wanted::Skipped => standing == Standing::Skipped,
         });
         stage && status && self.variant.is_none_or(|wanted| wanted == variant)
     }
@@ -137,12 +160,32 @@ pub(crate) async fn list(
         Some(_) => return Err(Problem::invalid("/format", "must be json or csv")),
     };
     let most = if csv { CSV_ROWS } else { limit(asked.limit.as_deref())? };
-    if filter.status == Some(Wanted::Skipped) {
-        return skipped(&analytics, &campaign, asked.cursor.unwrap_or(0), most).await;
-    }
     let pages = if csv { PAGES_A_CSV } else { PAGES_A_REQUEST };
-    let (people, next) = walk(&analytics, &campaign, &filter, asked.cursor.unwrap_or(0), most, pages).await?;
+    let mut people = Vec::new();
+    let mut cursor = Cursor::read(asked.cursor.as_deref(), &filter)?;
+    if let Cursor::LeftOut(from) = cursor {
+        let mut lines = skipped::lines(&analytics.bucket, &campaign, from, most + 1).await.map_err(unreadable)?;
+        cursor = if lines.len() > most { Cursor::LeftOut(from + most) } else { Cursor::Recipient(0) };
+        lines.truncate(most);
+        people.extend(lines.into_iter().map(|line| Person::left_out(&campaign, line)));
+    }
+    let next = match cursor {
+        Cursor::LeftOut(_) => Some(cursor),
+        Cursor::Recipient(from) => {
+            let (found, next) = walk(&analytics, &campaign, &filter, from, most - people.len(), pages).await?;
+            people.extend(found);
+            next.map(Cursor::Recipient)
+        }
+    };
+    let next = next.map(|next| next.to_string());
     if csv { as_csv(&people, next) } else { Ok(Json(json!({"data": people, "next_cursor": next})).into_response()) }
+}
+
+fn unreadable(error: UnreadableSkips) -> Problem {
+    match error {
+        UnreadableSkips::Blob(error) => error.into(),
+        UnreadableSkips::Damaged(error) => Problem::internal(&error),
+    }
 }
 
 /// Walks the audience from `from` on until enough are found; where to go on, if there is more.
@@ -164,98 +207,16 @@ async fn walk(
         let attempts = analytics.core.attempts(&keys, Consistency::Eventual).await?;
         for recipient in recipients.into_iter().filter(|recipient| recipient.seq.0 >= from) {
             let attempt = attempts.get(&recipient.seq);
-            if !filter.wants(usize::from(recipient.variant.0), attempt) {
+            if !filter.wants(campaign, usize::from(recipient.variant.0), attempt) {
                 continue;
             }
             if found.len() == most {
                 return Ok((found, Some(recipient.seq.0)));
             }
-            found.push(person(campaign, &recipient, attempt));
+            found.push(Person::new(campaign, &recipient, attempt));
         }
     }
     Ok((found, (end < campaign.pages).then_some(end * PAGE_SIZE)))
-}
-
-fn person(campaign: &Campaign, recipient: &Recipient, attempt: Option<&Attempt>) -> Person {
-    let variant = campaign.variants.get(usize::from(recipient.variant.0));
-    let (status, stage) = match attempt.map_or(Standing::Pending, Attempt::standing) {
-        Standing::Pending => ("pending", None),
-        Standing::Skipped => ("skipped", None),
-        Standing::Unknown => ("unknown", None),
-        Standing::Failed => ("failed", None),
-        Standing::Reached(stage) => ("reached", Some(stage.name())),
-    };
-    let flags = Flag::ALL.into_iter().filter_map(|flag| {
-        let moment = attempt?.flag(flag)?;
-        let times = json!({"at": moment.at.to_rfc3339(), "seen": moment.seen.to_rfc3339()});
-        Some((flag.name().to_owned(), times))
-    });
-    let error = attempt.and_then(|attempt| attempt.failed.as_ref()).map(|failure| {
-        json!({
-            "code": failure.code,
-            "title": failure.title,
-            "details": failure.details,
-            "at": failure.at.to_rfc3339(),
-            "class": ErrorClass::of(failure.code, 400, false),
-        })
-    });
-    Person {
-        phone: recipient.phone.as_str().to_owned(),
-        name: recipient.name.clone(),
-        variant: variant.map(|variant| variant.name.clone()).unwrap_or_default(),
-        status,
-        stage,
-        flags: Value::Object(flags.collect()),
-        attempt: attempt.map_or(0, |attempt| attempt.number),
-        wamid: attempt.and_then(|attempt| attempt.wamid.clone()),
-        error,
-        opted_out: attempt.is_some_and(|attempt| attempt.opted_out.is_some()),
-    }
-}
-
-async fn skipped(analytics: &Analytics, campaign: &Campaign, from: u32, most: usize) -> Result<Response, Problem> {
-    let body = analytics.bucket.get(&key::skipped(campaign.workspace, campaign.id)).await?;
-    let all: Vec<Skipped> = serde_json::from_slice(&body).map_err(|error| Problem::internal(&error))?;
-    let from = usize::try_from(from).unwrap_or(usize::MAX);
-    let shown: Vec<&Skipped> = all.iter().skip(from).take(most).collect();
-    let next = (from.saturating_add(shown.len()) < all.len()).then_some(from + shown.len());
-    Ok(Json(json!({"data": shown, "next_cursor": next})).into_response())
-}
-
-fn as_csv(people: &[Person], next: Option<u32>) -> Result<Response, Problem> {
-    let failed = |error: csv::Error| Problem::internal(&error);
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    let flags = Flag::ALL.map(Flag::name);
-    let mut header = vec!["phone", "name", "variant", "status", "stage", "error_code", "wamid"];
-    header.extend(flags);
-    writer.write_record(&header).map_err(failed)?;
-    for person in people {
-        let code = person.error.as_ref().map(|error| error["code"].to_string()).unwrap_or_default();
-        let mut row = vec![
-            person.phone.clone(),
-            harmless(person.name.as_deref().unwrap_or_default()),
-            harmless(&person.variant),
-            person.status.to_owned(),
-            person.stage.unwrap_or_default().to_owned(),
-            code,
-            person.wamid.clone().unwrap_or_default(),
-        ];
-        row.extend(flags.map(|flag| person.flags[flag]["at"].as_str().unwrap_or_default().to_owned()));
-        writer.write_record(&row).map_err(failed)?;
-    }
-    let body = writer.into_inner().map_err(|error| Problem::internal(&error))?;
-    let mut response = body.into_response();
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("text/csv; charset=utf-8"));
-    if let Some(next) = next {
-        headers.insert("x-next-cursor", header::HeaderValue::from(next));
-    }
-    Ok(response)
-}
-
-/// A spreadsheet takes a text that begins with one of these for a formula.
-fn harmless(text: &str) -> String {
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text.to_owned() }
 }
 
 /// `GET /v1/campaigns/{id}/recipients/{phone}`.
@@ -273,7 +234,7 @@ pub(crate) async fn one(
         variant: attempt.variant,
         variables: std::collections::BTreeMap::new(),
     };
-    Ok(Json(person(&campaign, &recipient, Some(&attempt))).into_response())
+    Ok(Json(Person::new(&campaign, &recipient, Some(&attempt))).into_response())
 }
 
 /// `GET /v1/campaigns/{id}/recipients/{phone}/send-response`: the exact JSON that Meta answered.
@@ -293,4 +254,22 @@ async fn sent_to(analytics: &Analytics, campaign: &Campaign, phone: &str) -> Res
     let key = analytics.core.recipient_key(campaign, phone).await?.ok_or_else(missing)?;
     let attempt = analytics.core.attempt(&key).await?.ok_or_else(missing)?;
     Ok((key.seq, attempt))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_is_read_back_and_skipped_lines_come_first() {
+        let skipped = Filter { stage: None, stuck: false, status: Some(Wanted::Skipped), variant: None };
+        for cursor in [Cursor::LeftOut(12), Cursor::Recipient(300)] {
+            assert_eq!(Cursor::read(Some(&cursor.to_string()), &skipped).unwrap(), cursor);
+        }
+        assert_eq!(Cursor::read(None, &skipped).unwrap(), Cursor::LeftOut(0));
+        assert_eq!(Cursor::read(None, &Filter { variant: Some(0), ..skipped }).unwrap(), Cursor::Recipient(0));
+        let all = Filter { stage: None, stuck: false, status: None, variant: None };
+        assert_eq!(Cursor::read(None, &all).unwrap(), Cursor::Recipient(0));
+        assert!(Cursor::read(Some("x"), &all).is_err());
+    }
 }

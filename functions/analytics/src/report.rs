@@ -9,6 +9,7 @@ use shared::id::CampaignId;
 use shared::meta::error::ErrorClass;
 use shared::rollup::histogram::quantile;
 use shared::rollup::tally::{Tally, VariantTally};
+use shared::rollup::unsent::Unsent;
 use shared::time::{UnixMillis, rfc3339};
 
 /// Version of the definitions behind the figures.
@@ -25,6 +26,8 @@ pub struct Report {
     recipients: i64,
     pending: i64,
     skipped: i64,
+    /// Why they were skipped; adds up to `skipped`.
+    skips: BTreeMap<String, i64>,
     unknown: i64,
     holdout: i64,
     #[serde(flatten)]
@@ -38,6 +41,8 @@ pub struct Report {
 struct VariantReport {
     name: String,
     unknown: i64,
+    /// Left out when it was their turn.
+    skipped: i64,
     #[serde(flatten)]
     figures: Figures,
     clicks: UniqueClicks,
@@ -136,15 +141,13 @@ impl Report {
     #[must_use]
     pub fn new(campaign: &Campaign, tally: &Tally, as_of: UnixMillis) -> Self {
         let all = tally.all();
-        let settled: i64 = Stage::ALL.iter().map(|stage| all.stuck_at(*stage)).sum::<i64>()
-            + all.count("failed")
-            + all.count("unknown")
-            + all.count("skipped");
+        let unsent = Unsent::of(campaign, &all);
         let variants = campaign.variants.iter().zip(0_u8..).map(|(variant, index)| {
             let counted = tally.variant(index);
             VariantReport {
                 name: variant.name.clone(),
                 unknown: counted.count("unknown"),
+                skipped: counted.count("skipped"),
                 clicks: UniqueClicks { unique: counted.reached(Stage::Clicked) },
                 figures: Figures::new(&counted),
             }
@@ -155,8 +158,9 @@ impl Report {
             as_of,
             definition_version: DEFINITION_VERSION,
             recipients: i64::from(campaign.recipients),
-            pending: i64::from(campaign.planned()) - settled,
-            skipped: i64::from(campaign.skipped) + all.count("skipped"),
+            pending: unsent.pending,
+            skipped: unsent.skipped,
+            skips: unsent.skips,
             unknown: all.count("unknown"),
             holdout: i64::from(campaign.holdout),
             clicks: Clicks::new(tally, &all),

@@ -62,7 +62,12 @@ pub fn of_attempt(key: &AttemptKey, attempt: &Attempt) -> Contribution {
     }
     match attempt.standing() {
         Standing::Pending => {}
-        Standing::Skipped => count("skipped"),
+        Standing::Skipped => {
+            count("skipped");
+            if let Some(skip) = &attempt.skipped {
+                count(&format!("skip.{}", skip.code));
+            }
+        }
         Standing::Unknown => count("unknown"),
         Standing::Failed => count("failed"),
         Standing::Reached(stage) => count(&format!("stuck.{}", stage.name())),
@@ -72,9 +77,6 @@ pub fn of_attempt(key: &AttemptKey, attempt: &Attempt) -> Contribution {
         if !attempt.reached(Stage::Sent) {
             count("rejected");
         }
-    }
-    if let Some(skip) = &attempt.skipped {
-        count(&format!("skip.{}", skip.code));
     }
     if attempt.opted_out.is_some() {
         count("opted_out");

@@ -124,6 +124,12 @@ impl VariantTally {
         errors
     }
 
+    /// People who were left out when it was their turn, by code.
+    #[must_use]
+    pub fn skips(&self) -> Vec<(String, i64)> {
+        with_prefix(&self.counts, "skip")
+    }
+
     /// The histogram of a delay: `deliver`, `open`, `click` or `reply`.
     #[must_use]
     pub fn delay(&self, name: &str) -> BTreeMap<u32, i64> {
