@@ -3,6 +3,7 @@
 
 mod card;
 mod estimate;
+pub mod ledger;
 
 use std::fmt;
 
@@ -37,6 +38,15 @@ impl Micros {
     #[must_use]
     pub const fn times(self, count: u64) -> Self {
         Self(self.0.saturating_mul(count))
+    }
+
+    /// The amount shared by so many, to a millionth and rounded down; `None` when there is nobody.
+    #[must_use]
+    pub const fn shared_by(self, people: u64) -> Option<Self> {
+        match self.0.checked_div(people) {
+            Some(share) => Some(Self(share)),
+            None => None,
+        }
     }
 
     /// Both amounts together.

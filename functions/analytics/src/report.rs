@@ -7,6 +7,7 @@ use shared::attempt::Stage;
 use shared::campaign::{Campaign, Status};
 use shared::id::CampaignId;
 use shared::meta::error::ErrorClass;
+use shared::price::ledger::{Cost, DELIVERED, Spent};
 use shared::rollup::histogram::quantile;
 use shared::rollup::tally::{Tally, VariantTally};
 use shared::rollup::unsent::Unsent;
@@ -32,6 +33,7 @@ pub struct Report {
     holdout: i64,
     #[serde(flatten)]
     figures: Figures,
+    cost: Cost,
     clicks: Clicks,
     variants: Vec<VariantReport>,
 }
@@ -45,6 +47,7 @@ struct VariantReport {
     skipped: i64,
     #[serde(flatten)]
     figures: Figures,
+    cost: Cost,
     clicks: UniqueClicks,
 }
 
@@ -142,13 +145,16 @@ impl Report {
     pub fn new(campaign: &Campaign, tally: &Tally, as_of: UnixMillis) -> Self {
         let all = tally.all();
         let unsent = Unsent::of(campaign, &all);
+        let began = campaign.started_at.unwrap_or(campaign.created_at);
         let variants = campaign.variants.iter().zip(0_u8..).map(|(variant, index)| {
             let counted = tally.variant(index);
+            let spent = Spent::on(&counted, DELIVERED, &variant.message, campaign.category, began);
             VariantReport {
                 name: variant.name.clone(),
                 unknown: counted.count("unknown"),
                 skipped: counted.count("skipped"),
                 clicks: UniqueClicks { unique: counted.reached(Stage::Clicked) },
+                cost: Cost::shared(spent, &counted),
                 figures: Figures::new(&counted),
             }
         });
@@ -163,6 +169,7 @@ impl Report {
             skips: unsent.skips,
             unknown: all.count("unknown"),
             holdout: i64::from(campaign.holdout),
+            cost: Cost::shared(Spent::by(campaign, tally, DELIVERED), &all),
             clicks: Clicks::new(tally, &all),
             variants: variants.collect(),
             figures: Figures::new(&all),

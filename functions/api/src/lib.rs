@@ -9,6 +9,7 @@ mod create;
 mod idempotency;
 mod lifecycle;
 mod media;
+mod outlook;
 mod terms;
 mod view;
 

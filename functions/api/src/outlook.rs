@@ -35,7 +35,8 @@ impl Pace {
         let because = if effective >= target {
             None
         } else if others > 0 && effective < campaign.rate(present) {
-            let campaigns = if others == 1 { "another campaign".to_owned() } else { format!("{others} other campaigns") };
+            let campaigns =
+                if others == 1 { "another campaign".to_owned() } else { format!("{others} other campaigns") };
             Some(format!("the account's {present} messages a second are shared with {campaigns}"))
         } else if present < allowed {
             Some("Meta has said \"too fast\"; the rate is coming back".to_owned())
@@ -75,7 +76,8 @@ pub(crate) fn waiting<'a>(
     pages: impl IntoIterator<Item = &'a PageState>,
     now: UnixMillis,
 ) -> Value {
-    let shown = |reason: &str, until: Option<UnixMillis>| json!({"reason": reason, "until": until.map(UnixMillis::to_rfc3339)});
+    let shown =
+        |reason: &str, until: Option<UnixMillis>| json!({"reason": reason, "until": until.map(UnixMillis::to_rfc3339)});
     let paused = account.filter(|account| account.status == AccountStatus::Paused);
     let of_account = |account: &Account| {
         let why = account.status_reason.as_deref().unwrap_or("no reason is known");

@@ -43,7 +43,7 @@ async fn born(core: &Core, key: &AttemptKey) -> Attempt {
 }
 
 fn told(wamid: &str) -> Option<Told<'_>> {
-    Some(Told { number: 1, wamid: Some(wamid) })
+    Some(Told { number: 1, wamid: Some(wamid), pricing: None })
 }
 
 #[tokio::test]

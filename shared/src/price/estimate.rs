@@ -16,7 +16,7 @@ const FREE_SERVICE_MESSAGES: u64 = 1_000;
 
 /// Since 2026-10-01, service messages are charged, and utility templates in an open service window (Meta, pricing
 /// updates).
-const SERVICE_CHARGED_FROM: UnixMillis = UnixMillis(1_790_812_800_000);
+pub(super) const SERVICE_CHARGED_FROM: UnixMillis = UnixMillis(1_790_812_800_000);
 
 /// What messages will cost if all of them are delivered: one that is not is free (Meta, pricing).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

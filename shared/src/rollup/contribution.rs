@@ -5,6 +5,7 @@ use super::{Contribution, CounterKey, Counts, histogram};
 use crate::activity::{Content, Event, Visitor};
 use crate::attempt::{Attempt, AttemptKey, Flag, Moment, Shard, Stage, Standing};
 use crate::id::{CampaignId, WorkspaceId};
+use crate::price::ledger;
 use crate::time::UnixMillis;
 
 /// The views of a campaign: what comes before the `#` in a counter item's sort key.
@@ -80,6 +81,9 @@ pub fn of_attempt(key: &AttemptKey, attempt: &Attempt) -> Contribution {
     }
     if attempt.opted_out.is_some() {
         count("opted_out");
+    }
+    if let Some(counter) = ledger::counter_of(attempt) {
+        count(&counter);
     }
 
     let delays = contribution.entry(item(format!("{}#{:02}", view::DELAY, key.shard.0))).or_default();
@@ -181,6 +185,7 @@ mod tests {
             [
                 "0.accepted=1",
                 "0.claimed=1",
+                "0.cost.MY.untold.charged=1",
                 "0.delivered=1",
                 "0.delivered.inferred=1",
                 "0.read=1",
