@@ -18,6 +18,7 @@ use crate::id::{AccountId, CampaignId, WorkspaceId};
 use crate::link::code::LinkId;
 use crate::local_time::{LocalTime, QuietHours};
 use crate::phone::PhoneNumber;
+use crate::price::Regions;
 use crate::time::UnixMillis;
 
 /// Recipients on one page of the audience: the unit of work of the sender, and of one reservation of its rate.
@@ -175,6 +176,9 @@ pub struct Campaign {
     /// When the messages so far have cost this much, the campaign pauses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<Money>,
+    /// How often its budget was used up: each resume lets it cost as much again.
+    #[serde(default)]
+    pub budget_renewals: u16,
     /// The tracked links of its messages.
     pub links: Vec<CampaignLink>,
     /// Everyone in the audience as given, the skipped ones included.
@@ -184,6 +188,9 @@ pub struct Campaign {
     /// People of the audience who are held out.
     #[serde(default)]
     pub holdout: u32,
+    /// The recipients that are sent to, by region; see [`crate::price::regions_of`].
+    #[serde(default, skip_serializing_if = "Regions::is_empty")]
+    pub regions: Regions,
     /// The audience is still being read: `recipients`, `skipped`, `holdout` and `pages` grow. Absent when it is whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub planning: Option<Planning>,

@@ -19,6 +19,7 @@ pub mod local_time;
 pub mod media;
 pub mod meta;
 pub mod phone;
+pub mod preflight;
 pub mod price;
 pub mod queue;
 pub mod region;

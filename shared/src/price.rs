@@ -1,16 +1,19 @@
 //! What Meta charges for messages: a dated rate card as data, and an estimate before a campaign is sent. What was in
 //! fact charged comes with the statuses of the messages; nothing here is a bill.
 
+pub mod budget;
 mod card;
 mod estimate;
 pub mod ledger;
+mod regions;
 
 use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-pub use self::card::{Market, Rate, market_of, rate};
+pub use self::card::{Market, Rate, dearest_rate, market_of, rate};
 pub use self::estimate::{Estimate, charged_as, estimate};
+pub use self::regions::{NOWHERE, Regions, estimate_regions, newest_card, regions_of};
 
 /// The currency of all amounts here.
 pub const CURRENCY: &str = "USD";

@@ -16,6 +16,7 @@ use shared::http::problem::{FieldError, Problem};
 use shared::id::{AccountId, CampaignId, WorkspaceId};
 use shared::link::Link;
 use shared::link::code::LinkId;
+use shared::price::{estimate_regions, regions_of};
 use shared::time::UnixMillis;
 
 use crate::Api;
@@ -114,10 +115,12 @@ pub(crate) async fn campaign(
         error_threshold: new.error_threshold,
         forgiven: 0,
         budget: new.budget,
+        budget_renewals: 0,
         links,
         recipients: planned + count(audience.skipped.len()),
         skipped: count(audience.skipped.len()),
         holdout: 0,
+        regions: regions_of(audience.recipients.iter().map(|recipient| &recipient.phone)),
         planning: None,
         pages: planned.div_ceil(PAGE_SIZE),
         shards,
@@ -145,7 +148,7 @@ fn answer(campaign: &Campaign, skipped: &[Skipped], account_rate: u32) -> Result
     shown["estimate"] = json!({
         "duration_s": campaign.planned().div_ceil(campaign.rate(account_rate)),
         "messages": campaign.planned(),
-        "cost": null,
+        "cost": estimate_regions(campaign, &campaign.regions, campaign.schedule.start_at.unwrap_or(campaign.created_at)),
     });
     Ok(shown)
 }

@@ -10,6 +10,7 @@ mod idempotency;
 mod lifecycle;
 mod media;
 mod outlook;
+mod preflight;
 mod terms;
 mod view;
 
@@ -119,6 +120,7 @@ pub fn router(api: Api) -> Router {
         .route("/v1/accounts/{id}", get(accounts::one))
         .route("/v1/campaigns", get(campaigns::list))
         .route("/v1/campaigns/{id}", get(campaigns::one))
+        .route("/v1/campaigns/{id}/preflight", get(preflight::show))
         .route("/v1/media", get(media::list))
         .route("/v1/media/{id}", get(media::one).delete(media::delete));
     Router::new()

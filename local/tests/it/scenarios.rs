@@ -7,6 +7,7 @@ mod graph;
 mod kill;
 mod lifecycle;
 mod media;
+mod preflight;
 mod samples;
 mod signatures;
 

@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use super::estimate::SERVICE_CHARGED_FROM;
-use super::{CURRENCY, Micros, charged_as, market_of, rate};
+use super::{CURRENCY, Micros, NOWHERE, charged_as, market_of, rate};
 use crate::attempt::pricing::Pricing;
 use crate::attempt::{Attempt, Stage};
 use crate::campaign::{Campaign, Category, Message};
@@ -23,9 +23,6 @@ const UNTOLD: &str = "untold";
 
 /// Stands for the category of a message that was charged with its conversation: not by a rate of the card.
 const BY_CONVERSATION: &str = "conversation";
-
-/// Stands for the region of a number that has none.
-const NOWHERE: &str = "none";
 
 /// The counter that an attempt adds one to; `None` when nothing is charged for it and nothing will be.
 ///
