@@ -50,7 +50,7 @@ pub(crate) fn wrong(
         wrong("/error_threshold", "must be at least 1, or null for no limit".to_owned());
     }
     if let Some(Money { amount, currency }) = budget {
-        if !Micros::from_decimal(&amount.to_string()).is_some_and(|amount| amount > Micros::default()) {
+        if Micros::from_decimal(&amount.to_string()).is_none_or(|amount| amount == Micros::default()) {
             wrong("/budget/amount", "must be above 0, with at most six decimal places".to_owned());
         }
         if currency != CURRENCY {

