@@ -36,6 +36,14 @@ impl ApiClient {
         answer(if body.is_null() { request } else { request.json(body) }).await
     }
 
+    /// `PATCH` with a JSON body.
+    ///
+    /// # Errors
+    /// As [`ApiClient::get`].
+    pub async fn patch(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        answer(self.http.patch(self.url(path)).bearer_auth(&self.key).json(body)).await
+    }
+
     /// `POST /v1/campaigns` as a form: the definition and the audience as a CSV.
     ///
     /// # Errors

@@ -281,10 +281,16 @@ async fn start_sources(
         ..SqsSource::new(url)
     };
     let events = queue(&resources.events.url, 100, Duration::from_millis(50), 4);
-    // A page sleeps until its slots (12 s ahead and 10 s long at most) and its last call may take 10 s.
+    // As in `template.yaml`, with the reasons.
     let send =
-        SqsSource { function_timeout: Duration::from_secs(60), ..queue(&resources.send.url, 1, Duration::ZERO, 16) };
-    let commands = queue(&resources.dispatch.url, 10, Duration::from_millis(50), 1);
+        SqsSource { function_timeout: Duration::from_secs(120), ..queue(&resources.send.url, 1, Duration::ZERO, 16) };
+    // Audiences and imports take minutes; other commands need not wait for them.
+    let commands = SqsSource {
+        function_timeout: Duration::from_secs(900),
+        // A job that is cut off goes on at the next start.
+        drain_within: Duration::from_secs(5),
+        ..queue(&resources.dispatch.url, 10, Duration::from_millis(50), 4)
+    };
     let stream = StreamSource {
         batch_size: 500,
         max_retries: None,

@@ -114,7 +114,15 @@ fn operators_present_the_test_key() {
 #[test]
 fn dispatch_takes_commands_and_the_schedule() {
     let commands: Vec<DispatchCommand> = messages("dispatch-sqs", ":thirdtick-dispatch");
-    assert!(matches!(commands[..], [DispatchCommand::Advance { .. }, DispatchCommand::Resume { .. }]));
+    assert!(matches!(
+        commands[..],
+        [
+            DispatchCommand::Advance { .. },
+            DispatchCommand::Resume { .. },
+            DispatchCommand::Plan { .. },
+            DispatchCommand::Import { .. }
+        ]
+    ));
     let tick: Value = event("dispatch-schedule");
     assert_eq!((tick.get("Records"), tick["source"].as_str()), (None, Some("aws.scheduler")));
 }

@@ -5,6 +5,8 @@
 
 #[path = "store/accounts.rs"]
 mod accounts;
+#[path = "store/audiences.rs"]
+mod audiences;
 #[path = "store/campaigns.rs"]
 mod campaigns;
 #[path = "store/claims.rs"]
@@ -17,17 +19,24 @@ mod counters;
 mod evidence;
 #[path = "store/halts.rs"]
 mod halts;
+#[path = "store/imports.rs"]
+mod imports;
+#[path = "store/jobs.rs"]
+mod jobs;
 #[path = "store/media.rs"]
 mod media;
 #[path = "store/requests.rs"]
 mod requests;
 #[path = "store/slots.rs"]
 mod slots;
+#[path = "store/templates.rs"]
+mod templates;
 
 use std::future::Future;
 
 use local::engines::{Engines, Storage};
 use shared::attempt::{Attempt, AttemptKey, Moment, Seq, Shard};
+use shared::blob::Bucket;
 use shared::campaign::{PageNumber, VariantIndex};
 use shared::id::{AccountId, CampaignId, WorkspaceId};
 use shared::store::rollups::Rollups;
@@ -51,6 +60,14 @@ impl Tables {
         let client = engines.dynamodb();
         schema::create_missing(&client, "core", "rollup").await.unwrap();
         Self { core: Core::new(client.clone(), "core"), rollups: Rollups::new(client, "rollup"), engines }
+    }
+
+    /// The bucket, empty at first.
+    async fn bucket(&self) -> Bucket {
+        let client = self.engines.s3();
+        // A second test step finds it there.
+        let _ = client.create_bucket().bucket("bucket").send().await;
+        Bucket::new(client, "bucket")
     }
 
     /// CORE through a client of its own, as another Lambda sees it.

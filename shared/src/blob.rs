@@ -1,6 +1,10 @@
-//! The bucket: pages of an audience, bodies that are too large for a queue, lists too long for a table, media.
+//! The bucket: pages of an audience, bodies that are too large for a queue, lists too long for a table, media. How an
+//! audience is laid there and read back is in [`audience`].
+
+pub mod audience;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::Duration;
 
 use aws_sdk_s3::error::DisplayErrorContext;
@@ -10,7 +14,7 @@ use bytes::Bytes;
 use futures::Stream;
 
 use crate::campaign::PageNumber;
-use crate::id::{CampaignId, EventId, MediaId, UploadId, WorkspaceId};
+use crate::id::{CampaignId, EventId, ImportId, MediaId, UploadId, WorkspaceId};
 
 /// One bucket.
 #[derive(Clone, Debug)]
@@ -28,10 +32,16 @@ pub enum BlobError {
         /// The object's key; keys hold ids only.
         key: String,
     },
+    /// The object is not the version that was asked for. Retrying does not help.
+    #[error("the object at {key} was replaced")]
+    Replaced {
+        /// The object's key.
+        key: String,
+    },
     /// S3 refused or could not be reached: retry.
     #[error("{operation} of {key} failed: {message}")]
     Unavailable {
-        /// `put`, `get`, `copy`, `delete` or `presign`.
+        /// `put`, `get`, `head`, `copy`, `delete` or `presign`.
         operation: &'static str,
         /// The object's key.
         key: String,
@@ -84,6 +94,66 @@ impl Bucket {
         let body = object.body.collect().await.map_err(|error| unavailable(error.to_string()))?;
         Ok(body.into_bytes())
     }
+
+    /// What is at this key.
+    ///
+    /// # Errors
+    /// [`BlobError::NotFound`] or [`BlobError::Unavailable`].
+    pub async fn head(&self, key: &str) -> Result<Stored, BlobError> {
+        match self.client.head_object().bucket(&self.name).key(key).send().await {
+            Ok(head) => Ok(Stored {
+                bytes: u64::try_from(head.content_length.unwrap_or_default()).unwrap_or_default(),
+                etag: head.e_tag,
+            }),
+            Err(error) if error.as_service_error().is_some_and(|error| error.is_not_found()) => {
+                Err(BlobError::NotFound { key: key.to_owned() })
+            }
+            Err(error) => Err(unavailable("head", key, &DisplayErrorContext(&error))),
+        }
+    }
+
+    /// Reads a part of one version of an object; `range` lies within it.
+    ///
+    /// # Errors
+    /// [`BlobError`].
+    pub async fn get_range(&self, key: &str, range: Range<u64>, etag: Option<&str>) -> Result<Bytes, BlobError> {
+        let request = self.client.get_object().bucket(&self.name).key(key);
+        let asked = request.range(format!("bytes={}-{}", range.start, range.end.saturating_sub(1))).send().await;
+        let object = match asked {
+            Ok(object) => object,
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_no_such_key()) => {
+                return Err(BlobError::NotFound { key: key.to_owned() });
+            }
+            Err(error) => return Err(unavailable("get", key, &DisplayErrorContext(&error))),
+        };
+        // Compared here and not by S3's `If-Match`, so that every engine does the same.
+        if etag.is_some_and(|expected| object.e_tag.as_deref().is_some_and(|found| found != expected)) {
+            return Err(BlobError::Replaced { key: key.to_owned() });
+        }
+        let cut_off = |message: String| BlobError::Unavailable { operation: "get", key: key.to_owned(), message };
+        let body = object.body.collect().await.map_err(|error| cut_off(error.to_string()))?;
+        Ok(body.into_bytes())
+    }
+
+    /// An address under which anybody can write this object with `PUT` until `valid` is over.
+    ///
+    /// # Errors
+    /// [`BlobError::Unavailable`] when there is nothing to sign with.
+    pub async fn upload_url(&self, key: &str, valid: Duration) -> Result<String, BlobError> {
+        let config = PresigningConfig::expires_in(valid).map_err(|error| unavailable("presign", key, &error))?;
+        let signed = self.client.put_object().bucket(&self.name).key(key).presigned(config).await;
+        let signed = signed.map_err(|error| unavailable("presign", key, &DisplayErrorContext(&error)))?;
+        Ok(signed.uri().to_owned())
+    }
+}
+
+/// An object as it lies in the bucket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// Its size.
+    pub bytes: u64,
+    /// Names its version.
+    pub etag: Option<String>,
 }
 
 /// An object that is being read.
@@ -200,7 +270,7 @@ fn unavailable(operation: &'static str, key: &str, cause: &dyn std::fmt::Display
 
 /// Where the keys of the bucket are made; they hold ids only, never a phone number or a name.
 pub mod key {
-    use super::{CampaignId, EventId, MediaId, PageNumber, UploadId, WorkspaceId};
+    use super::{CampaignId, EventId, ImportId, MediaId, PageNumber, UploadId, WorkspaceId};
 
     /// A file that messages carry, under the SHA-256 of its bytes.
     #[must_use]
@@ -220,10 +290,28 @@ pub mod key {
         format!("campaigns/{workspace}/{campaign}/pages/{page}.json")
     }
 
-    /// The lines of a campaign's audience that were not planned, each with its reason.
+    /// A part of the lines of a campaign's audience that were not planned, each with its reason.
     #[must_use]
-    pub fn skipped(workspace: WorkspaceId, campaign: CampaignId) -> String {
-        format!("campaigns/{workspace}/{campaign}/skipped.json")
+    pub fn skipped(workspace: WorkspaceId, campaign: CampaignId, part: u32) -> String {
+        format!("campaigns/{workspace}/{campaign}/skipped/{part:06}.ndjson")
+    }
+
+    /// A part of the people of a campaign's audience who are held out.
+    #[must_use]
+    pub fn held_out(workspace: WorkspaceId, campaign: CampaignId, part: u32) -> String {
+        format!("campaigns/{workspace}/{campaign}/holdout/{part:06}.ndjson")
+    }
+
+    /// The lines that an import took, of one of its batches.
+    #[must_use]
+    pub fn import_accepted(workspace: WorkspaceId, import: ImportId, batch: u32) -> String {
+        format!("imports/{workspace}/{import}/accepted/{batch:06}.ndjson")
+    }
+
+    /// The lines that an import did not take, each with its reason, of one of its batches.
+    #[must_use]
+    pub fn import_rejected(workspace: WorkspaceId, import: ImportId, batch: u32) -> String {
+        format!("imports/{workspace}/{import}/rejected/{batch:06}.ndjson")
     }
 
     /// An item of a notification that was too long for its row in the feed.

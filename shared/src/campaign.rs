@@ -1,9 +1,10 @@
 //! A campaign: who gets which message from which account, and how far it has come. What can be done to it and when is
-//! in [`lifecycle`], its text in [`render`], its audience in [`audience`].
+//! in [`lifecycle`], its text in [`render`], its audience in [`audience`] and [`planner`].
 
 pub mod audience;
 pub mod lifecycle;
 pub mod message;
+pub mod planner;
 pub mod render;
 
 use std::fmt;
@@ -11,6 +12,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use self::audience::AudienceSource;
 pub use self::lifecycle::Status;
 pub use self::message::Message;
 use crate::attempt::{AttemptKey, Money, Seq, Shard};
@@ -99,8 +101,10 @@ pub enum PausedBy {
 }
 
 /// An audience that is still being read.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Planning {
+    /// Where it comes from.
+    pub source: AudienceSource,
     /// Lines read so far.
     pub lines: u64,
     /// Whether messages may leave before the last line was read.
@@ -179,6 +183,9 @@ pub struct Campaign {
     /// How often its budget was used up: each resume lets it cost as much again.
     #[serde(default)]
     pub budget_renewals: u16,
+    /// The campaign that this one tries out on a few people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_of: Option<CampaignId>,
     /// The tracked links of its messages.
     pub links: Vec<CampaignLink>,
     /// Everyone in the audience as given, the skipped ones included.
@@ -280,13 +287,7 @@ pub fn assign_variant(campaign: CampaignId, phone: &PhoneNumber, variants: &[Var
     if total == 0 {
         return VariantIndex(0);
     }
-    let mut hash = Sha256::new();
-    hash.update(campaign.ulid().to_bytes());
-    hash.update(phone.as_str().as_bytes());
-    let digest = hash.finalize();
-    let mut first = [0_u8; 8];
-    first.copy_from_slice(&digest[..8]);
-    let mut point = u64::from_be_bytes(first) % total;
+    let mut point = draw(b"", campaign, phone) % total;
     for (index, variant) in variants.iter().enumerate() {
         let weight = u64::from(variant.weight);
         if point < weight {
@@ -295,6 +296,25 @@ pub fn assign_variant(campaign: CampaignId, phone: &PhoneNumber, variants: &[Var
         point -= weight;
     }
     VariantIndex(0)
+}
+
+/// Whether the recipient is held out: the same for every run and every machine, and independent of the variant. The share
+/// is `percent` of the people.
+#[must_use]
+pub fn is_held_out(campaign: CampaignId, phone: &PhoneNumber, percent: u8) -> bool {
+    draw(b"holdout", campaign, phone) % 100 < u64::from(percent)
+}
+
+/// A number that looks random and is always the same for a recipient of a campaign.
+fn draw(domain: &[u8], campaign: CampaignId, phone: &PhoneNumber) -> u64 {
+    let mut hash = Sha256::new();
+    hash.update(domain);
+    hash.update(campaign.ulid().to_bytes());
+    hash.update(phone.as_str().as_bytes());
+    let digest = hash.finalize();
+    let mut first = [0_u8; 8];
+    first.copy_from_slice(&digest[..8]);
+    u64::from_be_bytes(first)
 }
 
 #[cfg(test)]
@@ -328,6 +348,45 @@ pub(crate) mod tests {
         let in_b = (0..2_000).filter(|n| assign(*n) == VariantIndex(1)).count();
         assert!((400..600).contains(&in_b), "{in_b} of 2000 for a weight of 25 %");
         assert_eq!(assign(7), assign(7));
+    }
+
+    #[test]
+    fn who_is_held_out_does_not_depend_on_the_variant() {
+        let campaign = CampaignId::new(UnixMillis(5));
+        let variants = [variant("A", 50), variant("B", 50)];
+        let phones = (0..4_000).map(|n| format!("+6012345{n:04}").parse::<PhoneNumber>().unwrap());
+        let held_out: Vec<PhoneNumber> = phones.filter(|phone| is_held_out(campaign, phone, 10)).collect();
+        assert!((300..500).contains(&held_out.len()), "{} of 4000 for 10 %", held_out.len());
+        let in_b = held_out.iter().filter(|phone| assign_variant(campaign, phone, &variants).0 == 1).count();
+        assert!((held_out.len() * 2 / 5..held_out.len() * 3 / 5).contains(&in_b), "{in_b} of {}", held_out.len());
+        assert!(held_out.iter().all(|phone| !is_held_out(campaign, phone, 0) && is_held_out(campaign, phone, 11)));
+    }
+
+    #[test]
+    fn an_audience_that_is_being_read_is_stored_in_this_shape() {
+        let stored = |source: AudienceSource| {
+            let planning = Planning { source, lines: 3, start_early: false, failed: None };
+            serde_json::to_string(&planning).unwrap()
+        };
+        assert_eq!(
+            stored(AudienceSource::Csv {
+                key: "uploads/x".to_owned(),
+                etag: Some("\"e\"".to_owned()),
+                columns: [("phone".to_owned(), "Mobile".to_owned())].into(),
+            }),
+            r#"{"source":{"kind":"csv","key":"uploads/x","etag":"\"e\"","columns":{"phone":"Mobile"}},"lines":3,"start_early":false}"#
+        );
+        assert_eq!(
+            stored(AudienceSource::Import { import: "imp_01J00000000000000000000000".parse().unwrap() }),
+            r#"{"source":{"kind":"import","import":"imp_01J00000000000000000000000"},"lines":3,"start_early":false}"#
+        );
+        assert_eq!(
+            stored(AudienceSource::Campaign {
+                workspace: WorkspaceId::FIRST,
+                campaign: "cmp_01J00000000000000000000000".parse().unwrap(),
+            }),
+            r#"{"source":{"kind":"campaign","workspace":"wsp_00000000000000000000000001","campaign":"cmp_01J00000000000000000000000"},"lines":3,"start_early":false}"#
+        );
     }
 
     #[test]

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 pub use self::inspect::{Inspected, Inspection, NotAllowed};
 pub use self::library::{Forgotten, MediaLibrary, NotUploaded};
 use crate::id::{MediaId, UploadId, WorkspaceId};
+pub use crate::safety::MediaKind;
 use crate::time::UnixMillis;
 
 const KIB: u64 = 1_024;
@@ -21,36 +22,6 @@ pub const LARGEST_BYTES: u64 = 100 * MIB;
 
 /// A still sticker's largest size (Meta, media).
 pub const STILL_STICKER_BYTES: u64 = 100 * KIB;
-
-/// Meta's classes of media; also the type of the message that carries one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum MediaKind {
-    /// A picture.
-    Image,
-    /// A film.
-    Video,
-    /// A file to be opened elsewhere.
-    Document,
-    /// Sound.
-    Audio,
-    /// A sticker.
-    Sticker,
-}
-
-impl MediaKind {
-    /// Meta's name of the message type.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Image => "image",
-            Self::Video => "video",
-            Self::Document => "document",
-            Self::Audio => "audio",
-            Self::Sticker => "sticker",
-        }
-    }
-}
 
 /// A format that Meta takes.
 #[derive(Debug, PartialEq, Eq)]

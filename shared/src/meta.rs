@@ -4,5 +4,7 @@ pub mod client;
 pub mod error;
 pub mod history;
 pub mod ladder;
+pub mod management;
+pub mod number;
 pub mod signature;
 pub mod webhook;

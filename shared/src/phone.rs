@@ -52,27 +52,115 @@ impl PhoneNumber {
 impl FromStr for PhoneNumber {
     type Err = InvalidPhoneNumber;
 
-    /// Takes `+`, `00`, spaces, dashes, dots and parentheses, and the quote that spreadsheets put before a plus sign.
+    /// Takes `+`, `00`, spaces, dashes, dots and parentheses, and what spreadsheets put around a number.
     fn from_str(text: &str) -> Result<Self, InvalidPhoneNumber> {
-        let text = text.trim().trim_start_matches('\'').trim();
+        Self::read(text, None).map(|parsed| Self::of(&parsed))
+    }
+}
+
+/// A country or territory with a numbering plan, ISO 3166 alpha-2, whose national numbers can be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Region(phonenumber::country::Id);
+
+/// A text that names no region.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected a country as ISO 3166 alpha-2, such as MY")]
+pub struct UnknownRegion;
+
+impl FromStr for Region {
+    type Err = UnknownRegion;
+
+    fn from_str(text: &str) -> Result<Self, UnknownRegion> {
+        text.parse().map(Self).map_err(|_| UnknownRegion)
+    }
+}
+
+impl fmt::Display for Region {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.as_ref())
+    }
+}
+
+impl Serialize for Region {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Region {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl PhoneNumber {
+    /// Reads a number together with its region, which costs no second look at the plan.
+    ///
+    /// # Errors
+    /// As [`PhoneNumber::from_str`].
+    pub fn with_region(text: &str) -> Result<(Self, Option<String>), InvalidPhoneNumber> {
+        let parsed = Self::read(text, None)?;
+        Ok((Self::of(&parsed), parsed.country().id().map(|id| id.as_ref().to_owned())))
+    }
+
+    /// Reads a number that may be written without its country code, as people write it in `region`.
+    ///
+    /// # Errors
+    /// As [`PhoneNumber::from_str`].
+    pub fn in_region(text: &str, region: Option<Region>) -> Result<Self, InvalidPhoneNumber> {
+        Self::read(text, region).map(|parsed| Self::of(&parsed))
+    }
+
+    fn of(parsed: &phonenumber::PhoneNumber) -> Self {
+        Self(parsed.format().mode(phonenumber::Mode::E164).to_string())
+    }
+
+    fn read(text: &str, region: Option<Region>) -> Result<phonenumber::PhoneNumber, InvalidPhoneNumber> {
+        let text = plain(text);
+        let text = text.as_str();
         if text.is_empty() {
             return Err(InvalidPhoneNumber::Empty);
         }
         if text.contains(['E', 'e']) && text.contains('+') && text.chars().next().is_some_and(|c| c.is_ascii_digit()) {
             return Err(InvalidPhoneNumber::Rounded);
         }
+        let valid = |region: Option<phonenumber::country::Id>, text: &str| {
+            phonenumber::parse(region, text).ok().filter(phonenumber::PhoneNumber::is_valid)
+        };
         let international = match (text.strip_prefix('+'), text.strip_prefix("00")) {
             (Some(_), _) => text.to_owned(),
             (None, Some(rest)) => format!("+{rest}"),
-            // A number without a plus is read as international: that is how Meta and most exports write it.
-            (None, None) if text.starts_with('0') => return Err(InvalidPhoneNumber::NoCountryCode),
-            (None, None) => format!("+{text}"),
+            (None, None) => {
+                // Where a region is given, what reads as a number of it is one.
+                if let Some(national) = region.and_then(|Region(id)| valid(Some(id), text)) {
+                    return Ok(national);
+                }
+                // A number without a plus is else read as international: that is how Meta and most exports write it.
+                if text.starts_with('0') {
+                    let in_plan = region.is_some();
+                    return Err(if in_plan {
+                        InvalidPhoneNumber::NotInPlan
+                    } else {
+                        InvalidPhoneNumber::NoCountryCode
+                    });
+                }
+                format!("+{text}")
+            }
         };
-        let parsed = phonenumber::parse(None, &international).map_err(|_| InvalidPhoneNumber::NotInPlan)?;
-        if !parsed.is_valid() {
-            return Err(InvalidPhoneNumber::NotInPlan);
-        }
-        Ok(Self(parsed.format().mode(phonenumber::Mode::E164).to_string()))
+        valid(None, &international).ok_or(InvalidPhoneNumber::NotInPlan)
+    }
+}
+
+/// The number without what cannot be seen and what spreadsheets add: the quote before a plus sign, `="…"` around a text
+/// that looks like a number, `.0` behind one that was read as a fraction.
+fn plain(text: &str) -> String {
+    let invisible =
+        |c: char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
+    let text: String = text.chars().filter(|c| !invisible(*c)).collect();
+    let text = text.trim().trim_start_matches(['=', '"', '\'']).trim_end_matches(['"', '\'']).trim();
+    match text.strip_suffix(".0") {
+        Some(whole) if whole.bytes().all(|byte| byte.is_ascii_digit()) => whole.to_owned(),
+        _ => text.to_owned(),
     }
 }
 
@@ -145,7 +233,16 @@ mod tests {
 
     #[test]
     fn a_number_is_accepted_as_people_write_it() {
-        for text in ["+60 12-345 6789", "60123456789", "0060123456789", "'+60123456789", " +60 (12) 345.6789 "] {
+        for text in [
+            "+60 12-345 6789",
+            "60123456789",
+            "0060123456789",
+            "'+60123456789",
+            " +60 (12) 345.6789 ",
+            "=\"+60123456789\"",
+            "60123456789.0",
+            "\u{202a}+60123456789\u{202c}",
+        ] {
             assert_eq!(text.parse::<PhoneNumber>().unwrap().as_str(), "+60123456789", "{text}");
         }
     }
@@ -158,6 +255,19 @@ mod tests {
         assert_eq!("+6012".parse::<PhoneNumber>(), Err(InvalidPhoneNumber::NotInPlan));
         assert_eq!("US.13491208655302741918".parse::<PhoneNumber>(), Err(InvalidPhoneNumber::NotInPlan));
         assert_eq!("hello".parse::<PhoneNumber>(), Err(InvalidPhoneNumber::NotInPlan));
+    }
+
+    #[test]
+    fn a_national_number_is_read_where_its_country_is_given() {
+        let malaysia: Region = "MY".parse().unwrap();
+        for text in ["012-345 6789", "0123456789", "123456789", "+60123456789", "60123456789", "0060123456789"] {
+            let phone = PhoneNumber::in_region(text, Some(malaysia));
+            assert_eq!(phone.unwrap().as_str(), "+60123456789", "{text}");
+        }
+        assert_eq!(PhoneNumber::in_region("+6581234567", Some(malaysia)).unwrap().as_str(), "+6581234567");
+        assert_eq!(PhoneNumber::in_region("0123", Some(malaysia)), Err(InvalidPhoneNumber::NotInPlan));
+        assert_eq!(PhoneNumber::in_region("6.01E+10", Some(malaysia)), Err(InvalidPhoneNumber::Rounded));
+        assert_eq!("Malaysia".parse::<Region>(), Err(UnknownRegion));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::activity::Click;
 use crate::blob::{BlobError, Bucket, key};
 use crate::campaign::PageNumber;
-use crate::id::{CampaignId, WorkspaceId, ulid_at};
+use crate::id::{CampaignId, ImportId, WorkspaceId, ulid_at};
 use crate::time::UnixMillis;
 
 /// Bodies above this go through the bucket. SQS takes 1 MiB a message (AWS, August 2025); what is left covers the
@@ -66,6 +66,29 @@ pub enum DispatchCommand {
         /// Which.
         campaign: CampaignId,
     },
+    /// Read the audience of this campaign and lay its pages in the bucket: a job, see [`DispatchCommand::is_job`].
+    Plan {
+        /// Whose it is.
+        workspace: WorkspaceId,
+        /// Which.
+        campaign: CampaignId,
+    },
+    /// Go on with this import of contacts: a job.
+    Import {
+        /// Whose it is.
+        workspace: WorkspaceId,
+        /// Which.
+        import: ImportId,
+    },
+}
+
+impl DispatchCommand {
+    /// Whether it is work of minutes, which is noted as a row until it is done: should whoever works on it die, the
+    /// watchdog asks for it again.
+    #[must_use]
+    pub const fn is_job(&self) -> bool {
+        matches!(self, Self::Plan { .. } | Self::Import { .. })
+    }
 }
 
 /// Work for `send`: one page of recipients.
@@ -212,6 +235,22 @@ mod tests {
             r#"{"kind":"page","workspace":"wsp_00000000000000000000000001","campaign":"cmp_01J00000000000000000000000","page":3}"#
         );
         assert_eq!(read::<SendCommand>(Some(&serde_json::to_string(&page).unwrap())).unwrap(), page);
+        let plan = DispatchCommand::Plan {
+            workspace: WorkspaceId::FIRST,
+            campaign: "cmp_01J00000000000000000000000".parse().unwrap(),
+        };
+        assert_eq!(
+            serde_json::to_string(&plan).unwrap(),
+            r#"{"kind":"plan","workspace":"wsp_00000000000000000000000001","campaign":"cmp_01J00000000000000000000000"}"#
+        );
+        let import = DispatchCommand::Import {
+            workspace: WorkspaceId::FIRST,
+            import: "imp_01J00000000000000000000000".parse().unwrap(),
+        };
+        assert_eq!(
+            serde_json::to_string(&import).unwrap(),
+            r#"{"kind":"import","workspace":"wsp_00000000000000000000000001","import":"imp_01J00000000000000000000000"}"#
+        );
     }
 
     #[test]

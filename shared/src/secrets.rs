@@ -11,10 +11,15 @@ use std::time::{Duration, Instant};
 use aws_sdk_ssm::error::DisplayErrorContext;
 use aws_sdk_ssm::types::ParameterType;
 
+use crate::account::Account;
 use crate::id::{AccountId, WorkspaceId};
+use crate::time::UnixMillis;
 
 /// How long a token read from Parameter Store is used before it is read again.
 const CACHED_FOR: Duration = Duration::from_secs(300);
+
+/// The clocks of two processes differ by less than this; for so long after a token was replaced it is read anew each time.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(2);
 
 /// A bearer token of Meta's. Its `Debug` shows nothing.
 #[derive(Clone, PartialEq, Eq)]
@@ -31,6 +36,12 @@ impl AccessToken {
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
+    }
+
+    /// The text without the token: Meta repeats one that is malformed in its error.
+    #[must_use]
+    pub fn hidden_in(&self, text: &str) -> String {
+        if self.0.is_empty() { text.to_owned() } else { text.replace(&self.0, "…") }
     }
 }
 
@@ -61,7 +72,14 @@ pub enum SecretError {
 #[derive(Clone, Debug)]
 pub struct Secrets {
     kept: Kept,
-    cache: Arc<Mutex<HashMap<AccountId, (AccessToken, Instant)>>>,
+    cache: Arc<Mutex<HashMap<AccountId, Cached>>>,
+}
+
+#[derive(Clone, Debug)]
+struct Cached {
+    token: AccessToken,
+    read: Instant,
+    read_at: UnixMillis,
 }
 
 #[derive(Clone, Debug)]
@@ -138,6 +156,21 @@ impl Secrets {
         Ok(())
     }
 
+    /// The account's token as it is since the account says that it was replaced; a copy that was read before is read
+    /// again. So a new token is used at once by every process, and not after five minutes of refusals.
+    ///
+    /// # Errors
+    /// As [`Secrets::token`].
+    pub async fn token_of(&self, account: &Account) -> Result<AccessToken, SecretError> {
+        if let Some(replaced) = account.token_at {
+            let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+            if cache.get(&account.id).is_some_and(|cached| cached.read_at <= replaced.plus(CLOCKS_DIFFER)) {
+                cache.remove(&account.id);
+            }
+        }
+        self.token(account.workspace, account.id).await
+    }
+
     /// The account's token; read from Parameter Store at most once in five minutes.
     ///
     /// # Errors
@@ -169,12 +202,12 @@ impl Secrets {
 
     fn remember(&self, account: AccountId, token: AccessToken) {
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        cache.insert(account, (token, Instant::now()));
+        cache.insert(account, Cached { token, read: Instant::now(), read_at: UnixMillis::now() });
     }
 
     fn remembered(&self, account: AccountId) -> Option<AccessToken> {
         let cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        cache.get(&account).filter(|(_, at)| at.elapsed() < CACHED_FOR).map(|(token, _)| token.clone())
+        cache.get(&account).filter(|cached| cached.read.elapsed() < CACHED_FOR).map(|cached| cached.token.clone())
     }
 }
 
@@ -208,11 +241,35 @@ pub fn write_private_file(path: &Path, contents: &[u8]) -> std::io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::time::UnixMillis;
+    use crate::account::NumberIdentity;
+
+    #[tokio::test]
+    async fn a_token_that_another_process_has_replaced_is_used_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secrets.json");
+        let number = NumberIdentity {
+            phone_number_id: "1".to_owned(),
+            waba_id: "2".to_owned(),
+            display_phone_number: "3".to_owned(),
+        };
+        let id = AccountId::new(UnixMillis(1));
+        let mut account = Account::new(id, WorkspaceId::FIRST, number, UnixMillis(1));
+        let (api, sender) = (Secrets::in_file(&path), Secrets::in_file(&path));
+        api.keep_token(account.workspace, account.id, &AccessToken::new("old")).await.unwrap();
+        assert_eq!(sender.token_of(&account).await.unwrap().expose(), "old");
+
+        api.keep_token(account.workspace, account.id, &AccessToken::new("new")).await.unwrap();
+        assert_eq!(sender.token_of(&account).await.unwrap().expose(), "old", "the account says nothing of a new one");
+        account.token_at = Some(UnixMillis::now());
+        assert_eq!(sender.token_of(&account).await.unwrap().expose(), "new");
+    }
 
     #[test]
     fn a_token_is_never_shown() {
-        assert_eq!(format!("{:?}", AccessToken::new("EAAG123")), "AccessToken(…)");
+        let token = AccessToken::new("EAAG123");
+        assert_eq!(format!("{token:?}"), "AccessToken(…)");
+        assert_eq!(token.hidden_in("Malformed access token EAAG123"), "Malformed access token …");
+        assert_eq!(AccessToken::new(" ").hidden_in("text"), "text");
     }
 
     #[tokio::test]

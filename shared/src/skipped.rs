@@ -1,37 +1,23 @@
 //! The lines of an audience that planning has left out: reading them back from the bucket, and telling from a line's
 //! reason what kind of fault it has. Who is left out later, when it is their turn, is [`crate::safety`]'s.
 
-use crate::blob::{BlobError, Bucket, key};
+use crate::blob::audience::UnreadableList;
+use crate::blob::{Bucket, key};
 use crate::campaign::Campaign;
 use crate::campaign::audience::Skipped;
-
-/// Why lines that were left out cannot be read.
-#[derive(Debug, thiserror::Error)]
-pub enum UnreadableSkips {
-    /// The bucket.
-    #[error(transparent)]
-    Blob(#[from] BlobError),
-    /// The stored list is not what it should be. Retrying does not help.
-    #[error("the list of skipped lines cannot be read")]
-    Damaged(#[from] serde_json::Error),
-}
 
 /// The campaign's skipped lines from place `from` (from 0) on, at most `most`, in the order of the audience.
 ///
 /// # Errors
-/// [`UnreadableSkips`].
+/// [`UnreadableList`].
 pub async fn lines(
     bucket: &Bucket,
     campaign: &Campaign,
-    from: usize,
+    from: u32,
     most: usize,
-) -> Result<Vec<Skipped>, UnreadableSkips> {
-    if campaign.skipped == 0 || most == 0 {
-        return Ok(Vec::new());
-    }
-    let body = bucket.get(&key::skipped(campaign.workspace, campaign.id)).await?;
-    let all: Vec<Skipped> = serde_json::from_slice(&body)?;
-    Ok(all.into_iter().skip(from).take(most).collect())
+) -> Result<Vec<Skipped>, UnreadableList> {
+    let key = |part| key::skipped(campaign.workspace, campaign.id, part);
+    bucket.rows_from(key, campaign.skipped, from, most).await
 }
 
 /// What kind of fault a line has.

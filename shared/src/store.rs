@@ -9,11 +9,15 @@ mod contacts;
 mod expression;
 mod halts;
 mod idempotency;
+mod imports;
+mod jobs;
 pub mod keys;
 mod links;
 mod media;
+mod planning;
 pub mod rollups;
 pub mod schema;
+mod templates;
 mod throttles;
 mod touches;
 
@@ -30,6 +34,7 @@ pub use self::campaigns::{Listed, PageState, Transition};
 pub use self::contacts::Upserted;
 pub use self::halts::Followed;
 pub use self::idempotency::Idempotency;
+pub use self::jobs::Taken;
 pub use self::media::{Deletion, MetaClaim, Registered};
 pub use self::touches::Touch;
 

@@ -32,14 +32,14 @@ const PLACE_KEPT_MICROS: i64 = 20_000_000;
 /// queue.
 const IDLE_AFTER_MICROS: i64 = 2_000_000;
 
-/// The most time one reservation covers, so that a pause or a new campaign is felt soon; less than [`FEWEST`] messages
+/// The most time one reservation covers, so that a pause or a new campaign is felt soon; fewer than [`FEWEST`] messages
 /// are not reserved, if there are as many.
 const LONGEST_MICROS: i64 = 20_000_000;
 
 /// The fewest messages of a page that are reserved at once, however slow: the limiter's writes stay below 0.02 a message.
 const FEWEST: u32 = 50;
 
-/// How long after a reservation its last slot can lie: [`FEWEST`] messages at one a second, begun [`LEAD_MICROS`] later.
+/// How long after a reservation its last slot can lie: 50 messages at one a second, begun [`LEAD_MICROS`] later.
 pub const LONGEST_RESERVATION: Duration = Duration::from_secs(52);
 
 /// How long a sender waits for its slots by itself; a page whose turn comes later goes back to the queue with the reason.

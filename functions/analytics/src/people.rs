@@ -10,14 +10,15 @@ use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::json;
 use shared::attempt::{Attempt, AttemptKey, Seq, Stage, Standing};
+use shared::blob::audience::UnreadableList;
 use shared::blob::key;
-use shared::campaign::audience::Recipient;
+use shared::campaign::audience::{HeldOut, Recipient};
 use shared::campaign::{Campaign, PAGE_SIZE, PageNumber};
 use shared::http::auth::Caller;
 use shared::http::limit;
 use shared::http::params::Params;
 use shared::http::problem::Problem;
-use shared::skipped::{self, UnreadableSkips};
+use shared::skipped;
 use shared::store::Consistency;
 
 use crate::person::{Person, as_csv, standing};
@@ -60,6 +61,7 @@ enum Wanted {
     Failed,
     Reached,
     OptedOut,
+    HeldOut,
     Skipped,
 }
 
@@ -67,7 +69,7 @@ enum Wanted {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cursor {
     /// At this line, from 0, of those that planning has skipped.
-    LeftOut(usize),
+    LeftOut(u32),
     /// At this recipient.
     Recipient(u32),
 }
@@ -111,8 +113,12 @@ impl Filter {
             "failed" => Ok(Wanted::Failed),
             "reached" => Ok(Wanted::Reached),
             "opted_out" => Ok(Wanted::OptedOut),
+            "held_out" => Ok(Wanted::HeldOut),
             "skipped" => Ok(Wanted::Skipped),
-            _ => Err(Problem::invalid("/status", "must be pending, unknown, failed, reached, opted_out or skipped")),
+            _ => Err(Problem::invalid(
+                "/status",
+                "must be pending, unknown, failed, reached, opted_out, held_out or skipped",
+            )),
         });
         let variant = asked.variant.as_deref().map(|name| {
             let known = campaign.variants.iter().position(|variant| variant.name == name);
@@ -140,6 +146,7 @@ impl Filter {
             Wanted::Reached => matches!(standing, Standing::Reached(_)),
             Wanted::OptedOut => attempt.is_some_and(|attempt| attempt.opted_out.is_some()),
             Wanted::Skipped => standing == Standing::Skipped,
+            Wanted::HeldOut => false,
         });
         stage && status && self.variant.is_none_or(|wanted| wanted == variant)
     }
@@ -163,10 +170,14 @@ pub(crate) async fn list(
     let pages = if csv { PAGES_A_CSV } else { PAGES_A_REQUEST };
     let mut people = Vec::new();
     let mut cursor = Cursor::read(asked.cursor.as_deref(), &filter)?;
+    if filter.status == Some(Wanted::HeldOut) {
+        return held_out(&analytics, &campaign, cursor, most).await;
+    }
     if let Cursor::LeftOut(from) = cursor {
-        let mut lines = skipped::lines(&analytics.bucket, &campaign, from, most + 1).await.map_err(unreadable)?;
-        cursor = if lines.len() > most { Cursor::LeftOut(from + most) } else { Cursor::Recipient(0) };
-        lines.truncate(most);
+        let lines = skipped::lines(&analytics.bucket, &campaign, from, most).await.map_err(unreadable)?;
+        let read = from.saturating_add(u32::try_from(lines.len()).unwrap_or(u32::MAX));
+        let more = !lines.is_empty() && read < campaign.skipped;
+        cursor = if more { Cursor::LeftOut(read) } else { Cursor::Recipient(0) };
         people.extend(lines.into_iter().map(|line| Person::left_out(&campaign, line)));
     }
     let next = match cursor {
@@ -181,10 +192,27 @@ pub(crate) async fn list(
     if csv { as_csv(&people, next) } else { Ok(Json(json!({"data": people, "next_cursor": next})).into_response()) }
 }
 
-fn unreadable(error: UnreadableSkips) -> Problem {
+/// Those who get no message on purpose.
+async fn held_out(
+    analytics: &Analytics,
+    campaign: &Campaign,
+    cursor: Cursor,
+    most: usize,
+) -> Result<Response, Problem> {
+    let (Cursor::LeftOut(from) | Cursor::Recipient(from)) = cursor;
+    let (workspace, id) = (campaign.workspace, campaign.id);
+    let key = |part| key::held_out(workspace, id, part);
+    let people: Vec<HeldOut> =
+        analytics.bucket.rows_from(key, campaign.holdout, from, most).await.map_err(unreadable)?;
+    let read = from.saturating_add(u32::try_from(people.len()).unwrap_or(u32::MAX));
+    let next = (!people.is_empty() && read < campaign.holdout).then(|| read.to_string());
+    Ok(Json(json!({"data": people, "next_cursor": next})).into_response())
+}
+
+fn unreadable(error: UnreadableList) -> Problem {
     match error {
-        UnreadableSkips::Blob(error) => error.into(),
-        UnreadableSkips::Damaged(error) => Problem::internal(&error),
+        UnreadableList::Blob(error) => error.into(),
+        UnreadableList::Damaged(error) => Problem::internal(&error),
     }
 }
 

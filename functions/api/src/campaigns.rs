@@ -20,8 +20,9 @@ use shared::store::PageState;
 use shared::time::UnixMillis;
 
 use crate::Api;
-use crate::audience::{self, Audience};
+use crate::audience;
 use crate::create::{self, NewCampaign};
+use crate::draft;
 use crate::idempotency::NewId;
 use crate::outlook::{self, Pace};
 use crate::view::{self, CampaignView};
@@ -43,7 +44,11 @@ pub(crate) async fn create(
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     let kind = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let (definition, csv) = match kind.split(';').next().unwrap_or_default().trim() {
-        "multipart/form-data" => audience::read_form(request).await?,
+        "multipart/form-data" => {
+            let [definition, csv] = audience::read_form(request, ["campaign", "audience"]).await?;
+            let missing = || Problem::invalid("/campaign", "the form needs this part: the definition as JSON");
+            (definition.ok_or_else(missing)?, csv)
+        }
         "" | "application/json" => {
             let bytes = axum::body::Bytes::from_request(request, &()).await;
             (bytes.map_err(|_| Problem::too_large("a body has at most 10 MiB"))?, None)
@@ -54,9 +59,11 @@ pub(crate) async fn create(
             ));
         }
     };
-    let new: NewCampaign = body::read(&definition)?;
-    let lines = Audience::of(new.audience.as_ref(), csv)?.lines()?;
-    let created = create::campaign(&api, caller.workspace, CampaignId::from_ulid(id), new, lines).await?;
+    let mut new: NewCampaign = body::read(&definition)?;
+    let field = new.audience.take();
+    let draft = create::draft(caller.workspace, CampaignId::from_ulid(id), new)?;
+    let audience = audience::of(&api, caller.workspace, id, field, csv).await?;
+    let created = draft::create(&api, draft, audience).await?;
     Ok((StatusCode::CREATED, Json(created)))
 }
 
@@ -89,12 +96,17 @@ pub(crate) async fn find(api: &Api, caller: Caller, id: &str) -> Result<Campaign
     api.core.campaign(caller.workspace, id).await?.ok_or_else(|| Problem::not_found("campaign"))
 }
 
+/// What is counted of the campaign's attempts.
+pub(crate) async fn tally(api: &Api, campaign: &Campaign) -> Result<Tally, Problem> {
+    let totals = api.rollups.items(&campaign_pk(campaign.workspace, campaign.id), views::TOTAL).await?;
+    Ok(Tally::of(totals.iter().map(|item| (item.sk.as_str(), &item.counts))))
+}
+
 /// The campaign with its progress.
 pub(crate) async fn shown(api: &Api, campaign: &Campaign) -> Result<Value, Problem> {
     let now = UnixMillis::now();
     let pk = campaign_pk(campaign.workspace, campaign.id);
-    let totals = api.rollups.items(&pk, views::TOTAL).await?;
-    let tally = Tally::of(totals.iter().map(|item| (item.sk.as_str(), &item.counts))).all();
+    let tally = tally(api, campaign).await?.all();
     let mut minutes = Vec::new();
     let (this_hour, last_hour) = (hour_of(now), hour_of(UnixMillis(now.0 - 60_000)));
     for hour in [Some(&this_hour), Some(&last_hour).filter(|last| **last != this_hour)].into_iter().flatten() {
@@ -117,6 +129,7 @@ pub(crate) async fn shown(api: &Api, campaign: &Campaign) -> Result<Value, Probl
         "claimed": tally.count("claimed"),
         "accepted": tally.count("accepted"),
         "skipped": unsent.skipped,
+        "holdout": campaign.holdout,
         "failed": tally.count("failed"),
         "unknown": tally.count("unknown"),
     });

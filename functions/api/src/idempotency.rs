@@ -39,7 +39,8 @@ pub(crate) async fn repeat(State(api): State<Arc<Api>>, mut request: Request, ne
     let body = to_bytes(body, MAX_BODY_BYTES).await.map_err(|_| Problem::too_large("a body has at most 10 MiB"))?;
     let content_type = head.headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
     let same = without_boundary(content_type, &body);
-    let request_hash = hash(&[head.method.as_str().as_bytes(), head.uri.path().as_bytes(), &same]);
+    let query = head.uri.query().unwrap_or_default();
+    let request_hash = hash(&[head.method.as_str().as_bytes(), head.uri.path().as_bytes(), query.as_bytes(), &same]);
 
     let id = match api.core.begin_request(caller.workspace, &key_hash, &request_hash, now).await? {
         Idempotency::Run { id } => id,

@@ -1,17 +1,24 @@
-//! The API that operators and their programs write through: accounts, campaigns, and what can be done to them. Reports are
-//! read from `analytics`.
+//! The API that operators and their programs write through: accounts, contacts, campaigns, and what can be done to them.
+//! Reports are read from `analytics`.
 
 mod accounts;
 mod audience;
 mod campaigns;
 mod close;
+mod contacts;
 mod create;
+mod draft;
+mod duplicate;
 mod idempotency;
+mod imports;
 mod lifecycle;
 mod media;
 mod outlook;
 mod preflight;
+mod reservation;
+mod templates;
 mod terms;
+mod uploads;
 mod view;
 
 use std::sync::Arc;
@@ -26,6 +33,7 @@ use shared::http::auth::{ApiKeys, KeyHash, require_key};
 use shared::http::problem::Problem;
 use shared::link::ShortLinks;
 use shared::link::code::KeyRing;
+use shared::meta::client::{GraphClient, NoClient};
 use shared::queue::Queue;
 use shared::secrets::Secrets;
 use shared::store::Core;
@@ -43,11 +51,13 @@ pub struct Config {
     link_base_url: String,
     link_keys: KeyRing,
     admin_key: KeyHash,
+    graph_url: String,
+    graph_version: String,
 }
 
 impl Config {
-    /// Reads `CORE_TABLE`, `ROLLUP_TABLE`, `BUCKET`, `DISPATCH_QUEUE_URL`, `LINK_BASE_URL`, `LINK_KEYS` and
-    /// `ADMIN_API_KEY_SHA256`.
+    /// Reads `CORE_TABLE`, `ROLLUP_TABLE`, `BUCKET`, `DISPATCH_QUEUE_URL`, `LINK_BASE_URL`, `LINK_KEYS`,
+    /// `ADMIN_API_KEY_SHA256` and, with Meta's own as default, `META_GRAPH_URL` and `META_GRAPH_VERSION`.
     ///
     /// # Errors
     /// With everything that is missing or malformed.
@@ -59,6 +69,8 @@ impl Config {
         let link_base_url = settings.required("LINK_BASE_URL");
         let link_keys = settings.required("LINK_KEYS");
         let admin_key = settings.required("ADMIN_API_KEY_SHA256");
+        let graph_url = settings.or("META_GRAPH_URL", "https://graph.facebook.com".to_owned());
+        let graph_version = settings.or("META_GRAPH_VERSION", "v26.0".to_owned());
         settings.finish(|| {
             Some(Self {
                 core_table: core_table?,
@@ -68,6 +80,8 @@ impl Config {
                 link_base_url: link_base_url?,
                 link_keys: link_keys?,
                 admin_key: admin_key?,
+                graph_url,
+                graph_version,
             })
         })
     }
@@ -80,23 +94,29 @@ pub struct Api {
     bucket: Bucket,
     dispatch: Queue,
     links: ShortLinks,
+    link_base_url: String,
+    graph: GraphClient,
     secrets: Secrets,
     keys: ApiKeys,
 }
 
 impl Api {
     /// Connects the configuration with the clients.
-    #[must_use]
-    pub fn new(config: Config, clients: &Clients, secrets: Secrets) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// [`NoClient`].
+    pub fn new(config: Config, clients: &Clients, secrets: Secrets) -> Result<Self, NoClient> {
+        Ok(Self {
             core: Core::new(clients.dynamodb.clone(), config.core_table),
             rollups: Rollups::new(clients.dynamodb.clone(), config.rollup_table),
             bucket: Bucket::new(clients.s3.clone(), config.bucket),
             dispatch: Queue::new(clients.sqs.clone(), config.dispatch_queue_url),
             links: ShortLinks::new(&config.link_base_url, config.link_keys),
+            link_base_url: config.link_base_url,
+            graph: GraphClient::new(&config.graph_url, &config.graph_version)?,
             secrets,
             keys: ApiKeys::new(config.admin_key),
-        }
+        })
     }
 }
 
@@ -106,21 +126,44 @@ pub fn router(api: Api) -> Router {
     let keys = api.keys.clone();
     let writes = Router::new()
         .route("/v1/accounts", post(accounts::create))
+        .route("/v1/accounts/{id}/pause", post(accounts::state::pause))
+        .route("/v1/accounts/{id}/resume", post(accounts::state::resume))
+        .route("/v1/accounts/{id}/refresh", post(accounts::meta::refresh))
         .route("/v1/campaigns", post(campaigns::create))
         .route("/v1/campaigns/{id}/start", post(lifecycle::start))
         .route("/v1/campaigns/{id}/pause", post(lifecycle::pause))
         .route("/v1/campaigns/{id}/resume", post(lifecycle::resume))
         .route("/v1/campaigns/{id}/cancel", post(lifecycle::cancel))
+        .route("/v1/campaigns/{id}/retry-failed", post(lifecycle::retry_failed))
+        .route("/v1/campaigns/{id}/duplicate", post(duplicate::duplicate))
+        .route("/v1/campaigns/{id}/test", post(duplicate::test))
         .route("/v1/campaigns/{id}/recipients/{phone}/close", post(close::close))
+        .route("/v1/accounts/{id}/templates", post(templates::create))
+        .route("/v1/accounts/{id}/templates/{template}/unpause", post(templates::unpause))
+        .route("/v1/audiences/uploads", post(uploads::create))
+        .route("/v1/contacts", post(contacts::upsert))
+        .route("/v1/contacts/import", post(imports::create))
+        .route("/v1/contacts/{id}/opt-in", post(contacts::opt_in))
+        .route("/v1/contacts/{id}/opt-out", post(contacts::opt_out))
         .route("/v1/media", post(media::create))
         .route("/v1/media/uploads", post(media::expect_upload))
         .layer(middleware::from_fn_with_state(Arc::clone(&api), idempotency::repeat));
     let reads = Router::new()
         .route("/v1/accounts", get(accounts::list))
-        .route("/v1/accounts/{id}", get(accounts::one))
+        .route("/v1/accounts/{id}", get(accounts::one).patch(accounts::change::change))
+        .route("/v1/accounts/{id}/quota", get(accounts::quota::show))
         .route("/v1/campaigns", get(campaigns::list))
         .route("/v1/campaigns/{id}", get(campaigns::one))
         .route("/v1/campaigns/{id}/preflight", get(preflight::show))
+        .route("/v1/accounts/{id}/templates", get(templates::list))
+        .route(
+            "/v1/accounts/{id}/templates/{template}",
+            get(templates::one).patch(templates::edit).delete(templates::delete),
+        )
+        .route("/v1/contacts", get(contacts::list))
+        .route("/v1/contacts/{id}", get(contacts::one))
+        .route("/v1/contacts/imports/{id}", get(imports::one))
+        .route("/v1/contacts/imports/{id}/rejects", get(imports::rejects))
         .route("/v1/media", get(media::list))
         .route("/v1/media/{id}", get(media::one).delete(media::delete));
     Router::new()

@@ -14,5 +14,5 @@ async fn main() -> Result<(), Error> {
     let config = Config::read(settings)?;
     let sdk = sdk_config().await;
     let secrets = Secrets::from_environment(&sdk, &prefix);
-    run(router(Api::new(config, &Clients::new(&sdk), secrets))).await
+    run(router(Api::new(config, &Clients::new(&sdk), secrets)?)).await
 }

@@ -3,6 +3,7 @@
 //! the same bytes are stored once.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -407,18 +408,13 @@ pub(crate) async fn of_variants(
     let mut found: BTreeMap<MediaId, Option<Media>> = BTreeMap::new();
     for (index, variant) in variants.iter().enumerate() {
         for (id, kind) in variant.message.media_of_kinds() {
-            if !found.contains_key(&id) {
-                found.insert(id, api.core.media(workspace, id).await?);
+            if let Entry::Vacant(unknown) = found.entry(id) {
+                unknown.insert(api.core.media(workspace, id).await?);
             }
             let reason = match found.get(&id).and_then(Option::as_ref) {
                 None => format!("there is no file {id}"),
                 Some(media) if media.kind != kind => {
-                    format!(
-                        "{id} is {}, which a message of type {} carries, not {}",
-                        media.mime_type,
-                        media.kind.name(),
-                        kind.name()
-                    )
+                    format!("{id} is {}, which a message of type {} carries, not {}", media.mime_type, media.kind, kind)
                 }
                 Some(_) => continue,
             };

@@ -1,7 +1,7 @@
 //! `GET /v1/campaigns/{id}/preflight`: what would become of a campaign if it started now. Reads only: pages of the audience,
 //! people's consents and what they got lately, judged by the rules that hold when the messages leave.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use futures::{StreamExt, TryStreamExt};
 use serde::Serialize;
 use serde_json::{Value, json};
 use shared::account::Account;
+use shared::blob::audience::UnreadableList;
 use shared::blob::key;
 use shared::campaign::audience::Recipient;
 use shared::campaign::render::{Fields, Filled};
@@ -25,7 +26,8 @@ use shared::preflight::waterfall::{Faults, Verdicts, Waterfall, scaled, waterfal
 use shared::price::{Estimate, Regions, estimate_regions, newest_card};
 use shared::safety::{Outgoing, Person, Safety, decide, readable};
 use shared::secrets::SecretError;
-use shared::skipped::{self, UnreadableSkips};
+use shared::skipped;
+use shared::template::{StoredTemplate, Tracking, language_code, templates_of, trackable_links};
 use shared::throttle::window::Kind;
 use shared::throttle::{self, portfolio};
 use shared::time::{UnixMillis, rfc3339};
@@ -131,13 +133,14 @@ pub(crate) async fn show(
     let card = newest_card(&campaign, &reachable, when);
     let has_token = has_token(&api, account.as_ref()).await?;
     let templates = templates(&api, &campaign, account.as_ref()).await?;
+    let template_facts = facts_of(&templates);
     let quota =
         account.as_ref().map(|account| Quota::of(&campaign, account, &state, &portfolio, people.reachable, now));
     let facts = Facts {
         campaign: &campaign,
         account: account.as_ref(),
         has_token,
-        templates: &templates,
+        templates: &template_facts,
         people: &people,
         eta: eta.as_ref(),
         cost: &estimate,
@@ -159,7 +162,7 @@ pub(crate) async fn show(
             card_effective_from: card.map(|(from, _)| from),
             source: card.map(|(_, source)| source),
         },
-        links: links(&campaign),
+        links: links(&campaign, &templates, &api.link_base_url),
         eta,
         blockers,
         warnings,
@@ -170,8 +173,8 @@ pub(crate) async fn show(
 /// The faults of the lines that planning has left out.
 async fn faults(api: &Api, campaign: &Campaign) -> Result<Faults, Problem> {
     let lines = skipped::lines(&api.bucket, campaign, 0, MOST_SKIPPED).await.map_err(|error| match error {
-        UnreadableSkips::Blob(error) => Problem::from(error),
-        UnreadableSkips::Damaged(error) => Problem::internal(&error),
+        UnreadableList::Blob(error) => Problem::from(error),
+        UnreadableList::Damaged(error) => Problem::internal(&error),
     })?;
     let mut faults = Faults::default();
     lines.iter().for_each(|line| faults.count(line.line, &line.reason));
@@ -280,29 +283,50 @@ async fn has_token(api: &Api, account: Option<&Account>) -> Result<bool, Problem
     }
 }
 
-async fn templates(api: &Api, campaign: &Campaign, account: Option<&Account>) -> Result<Vec<TemplateFacts>, Problem> {
-    let mut facts: Vec<TemplateFacts> = Vec::new();
-    let Some(account) = account else { return Ok(facts) };
-    for template in campaign.variants.iter().filter_map(|variant| variant.message.template()) {
-        let name = format!("{} ({})", template.name, template.language);
-        if facts.iter().any(|known| known.name == name) {
-            continue;
-        }
-        let stored =
-            api.core.template(campaign.workspace, &account.waba_id, &template.name, &template.language).await?;
-        facts.push(TemplateFacts { name, may_be_sent: stored.map(|stored| stored.may_be_sent()) });
+/// Our copies of the campaign's templates; `None` for one that was never read from Meta.
+type Templates = BTreeMap<(String, String), Option<StoredTemplate>>;
+
+async fn templates(api: &Api, campaign: &Campaign, account: Option<&Account>) -> Result<Templates, Problem> {
+    let mut templates = Templates::new();
+    let Some(account) = account else { return Ok(templates) };
+    for (name, language) in templates_of(campaign) {
+        let stored = api.core.template(campaign.workspace, &account.waba_id, &name, &language).await?;
+        templates.insert((name, language), stored);
     }
-    Ok(facts)
+    Ok(templates)
+}
+
+fn facts_of(templates: &Templates) -> Vec<TemplateFacts> {
+    let facts = templates.iter().map(|((name, language), stored)| TemplateFacts {
+        name: format!("{name} ({language})"),
+        may_be_sent: stored.as_ref().map(StoredTemplate::may_be_sent),
+    });
+    facts.collect()
 }
 
 /// Which addresses become each recipient's own, and which do not.
-fn links(campaign: &Campaign) -> Value {
+fn links(campaign: &Campaign, templates: &Templates, link_base: &str) -> Value {
     let tracked: Vec<&str> = campaign.links.iter().map(|link| link.url.as_str()).collect();
     let mut untracked: Vec<Value> = Vec::new();
-    for url in campaign.variants.iter().filter_map(|variant| variant.message.links().ok()).flatten() {
-        let shown = json!({"url": url, "reason": "track_links is off"});
-        if !tracked.contains(&url.as_str()) && !untracked.contains(&shown) {
+    let mut add = |url: &str, reason: &str| {
+        let shown = json!({"url": url, "reason": reason});
+        if !untracked.contains(&shown) {
             untracked.push(shown);
+        }
+    };
+    for variant in &campaign.variants {
+        for url in variant.message.links().unwrap_or_default() {
+            if !tracked.contains(&url.as_str()) {
+                add(&url, "track_links is off");
+            }
+        }
+        let Some(template) = variant.message.template() else { continue };
+        let key = (template.name.clone(), language_code(&template.language));
+        let definition = templates.get(&key).and_then(Option::as_ref).and_then(StoredTemplate::definition);
+        for link in definition.iter().flat_map(|definition| trackable_links(definition, template, link_base)) {
+            if let Tracking::NotTracked(why) = link.tracking {
+                add(&link.url, &why);
+            }
         }
     }
     json!({"tracked": tracked, "untracked": untracked})

@@ -2,10 +2,11 @@
 
 use serde::Serialize;
 use serde_json::{Value, json};
-use shared::account::{Account, AccountStatus};
+use shared::account::{Account, AccountPausedBy, AccountStatus, Limits, Quality};
 use shared::attempt::Money;
-use shared::campaign::{Campaign, Category, OnUnknown, PausedBy, Schedule, Status, Variant};
+use shared::campaign::{Campaign, Category, OnUnknown, PausedBy, Planning, Schedule, Status, Variant};
 use shared::id::{AccountId, CampaignId};
+use shared::safety::Safety;
 use shared::store::Listed;
 use shared::time::{UnixMillis, rfc3339};
 
@@ -17,11 +18,31 @@ pub(crate) struct AccountView {
     phone_number_id: String,
     waba_id: String,
     display_phone_number: String,
+    verified_name: Option<String>,
     messages_per_second: u32,
+    limits: Limits,
+    safety: Safety,
     timezone: String,
     status: AccountStatus,
+    status_reason: Option<String>,
+    paused_by: Option<AccountPausedBy>,
+    #[serde(with = "rfc3339::option")]
+    paused_until: Option<UnixMillis>,
+    quality: Quality,
+    messaging_limit: Option<u32>,
+    throughput: Option<u32>,
+    portfolio: String,
+    notice: Option<NoticeView>,
     #[serde(with = "rfc3339")]
     created_at: UnixMillis,
+}
+
+/// Meta's newest word about the business account.
+#[derive(Serialize)]
+struct NoticeView {
+    #[serde(with = "rfc3339")]
+    at: UnixMillis,
+    text: String,
 }
 
 impl From<&Account> for AccountView {
@@ -32,9 +53,20 @@ impl From<&Account> for AccountView {
             phone_number_id: account.phone_number_id.clone(),
             waba_id: account.waba_id.clone(),
             display_phone_number: account.display_phone_number.clone(),
+            verified_name: account.verified_name.clone(),
             messages_per_second: account.messages_per_second,
+            limits: account.limits,
+            safety: account.safety.clone(),
             timezone: account.timezone.clone(),
             status: account.status,
+            status_reason: account.status_reason.clone(),
+            paused_by: account.paused_by,
+            paused_until: account.paused_until,
+            quality: account.quality,
+            messaging_limit: account.messaging_limit,
+            throughput: account.throughput,
+            portfolio: account.portfolio_name().to_owned(),
+            notice: account.notice.as_ref().map(|notice| NoticeView { at: notice.at, text: notice.text.clone() }),
             created_at: account.created_at,
         }
     }
@@ -55,6 +87,8 @@ pub(crate) struct CampaignView<'a> {
     holdout_percent: u8,
     error_threshold: Option<u32>,
     budget: Option<&'a Money>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    test_of: Option<CampaignId>,
     links: Vec<Value>,
     status: Status,
     status_reason: Option<&'a str>,
@@ -63,6 +97,8 @@ pub(crate) struct CampaignView<'a> {
     recipients: u32,
     skipped: u32,
     holdout: u32,
+    /// How far the audience is read; absent when it is whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
     planning: Option<Value>,
     #[serde(with = "rfc3339")]
     created_at: UnixMillis,
@@ -87,6 +123,7 @@ impl<'a> From<&'a Campaign> for CampaignView<'a> {
             holdout_percent: campaign.holdout_percent,
             error_threshold: campaign.error_threshold,
             budget: campaign.budget.as_ref(),
+            test_of: campaign.test_of,
             links: campaign.links.iter().map(|link| json!({"id": link.id, "url": link.url})).collect(),
             status: campaign.status,
             status_reason: campaign.status_reason.as_deref(),
@@ -95,9 +132,9 @@ impl<'a> From<&'a Campaign> for CampaignView<'a> {
             recipients: campaign.recipients,
             skipped: campaign.skipped,
             holdout: campaign.holdout,
-            // Where the audience lies is nobody's business.
             planning: campaign.planning.as_ref().map(|planning| {
-                json!({"lines": planning.lines, "start_early": planning.start_early, "failed": planning.failed})
+                let Planning { lines, start_early, failed, .. } = planning;
+                json!({"lines": lines, "start_early": start_early, "failed": failed})
             }),
             created_at: campaign.created_at,
             started_at: campaign.started_at,

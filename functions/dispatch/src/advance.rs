@@ -103,12 +103,15 @@ async fn wake(
         }
         _ => return Ok(None),
     };
-    let run = Transition { from, to: Status::Running, reason: None, paused_by: None, at: now, due: Some(now) };
-    if !dispatch.core.transition(campaign.workspace, campaign.id, &run).await? {
+    let later = campaign.schedule.start_at.filter(|start| *start > now);
+    let to = if later.is_some() { Status::Scheduled } else { Status::Running };
+    let on = Transition { from, to, reason: None, paused_by: None, at: now, due: Some(later.unwrap_or(now)) };
+    if !dispatch.core.transition(campaign.workspace, campaign.id, &on).await? {
         return Ok(None);
     }
-    campaign.status = Status::Running;
-    Ok(Some(forgotten_after))
+    campaign.status = to;
+    campaign.started_at = campaign.started_at.or(Some(now));
+    Ok((to == Status::Running).then_some(forgotten_after))
 }
 
 /// Whether Meta has approved all templates of the campaign again.

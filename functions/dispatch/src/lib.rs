@@ -1,10 +1,12 @@
 //! Gives the sender its work: keeps a rolling horizon of pages enqueued, gives forgotten pages out again, and ends a
-//! campaign when every page is done. Woken by commands (a start, a finished page) and, as a watchdog, by a schedule; so
-//! nothing depends on a queue message surviving.
+//! campaign when every page is done; reads audiences and imports that are too large for a request. Woken by commands (a
+//! start, a finished page, a job) and, as a watchdog, by a schedule; so nothing depends on a queue message surviving.
 
 mod advance;
 mod guard;
+mod import;
 mod pages;
+mod plan;
 
 use std::time::Duration;
 
@@ -12,8 +14,10 @@ use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use lambda_runtime::Error;
 use serde_json::Value;
 use shared::aws::Clients;
+use shared::blob::Bucket;
+use shared::blob::audience::NotLaid;
 use shared::config::{InvalidSettings, Settings};
-use shared::queue::{self, DispatchCommand, Queue};
+use shared::queue::{self, DispatchCommand, Queue, QueueUnavailable};
 use shared::store::Core;
 use shared::store::rollups::Rollups;
 use shared::time::UnixMillis;
@@ -25,25 +29,32 @@ const DEFAULT_FORGOTTEN_AFTER_S: u64 = 120;
 pub struct Config {
     core_table: String,
     rollup_table: String,
+    bucket: String,
     send_queue_url: String,
+    dispatch_queue_url: String,
     forgotten_after: Duration,
 }
 
 impl Config {
-    /// Reads `CORE_TABLE`, `ROLLUP_TABLE`, `SEND_QUEUE_URL` and, optionally, `PAGE_FORGOTTEN_AFTER_S` (120).
+    /// Reads `CORE_TABLE`, `ROLLUP_TABLE`, `BUCKET`, `SEND_QUEUE_URL`, `DISPATCH_QUEUE_URL` and, optionally,
+    /// `PAGE_FORGOTTEN_AFTER_S` (120), after which a silent job counts as forgotten as well.
     ///
     /// # Errors
     /// With everything that is missing or malformed.
     pub fn read(mut settings: Settings) -> Result<Self, InvalidSettings> {
         let core_table = settings.required("CORE_TABLE");
         let rollup_table = settings.required("ROLLUP_TABLE");
+        let bucket = settings.required("BUCKET");
         let send_queue_url = settings.required("SEND_QUEUE_URL");
+        let dispatch_queue_url = settings.required("DISPATCH_QUEUE_URL");
         let forgotten_after_s = settings.or("PAGE_FORGOTTEN_AFTER_S", DEFAULT_FORGOTTEN_AFTER_S);
         settings.finish(|| {
             Some(Self {
                 core_table: core_table?,
                 rollup_table: rollup_table?,
+                bucket: bucket?,
                 send_queue_url: send_queue_url?,
+                dispatch_queue_url: dispatch_queue_url?,
                 forgotten_after: Duration::from_secs(forgotten_after_s),
             })
         })
@@ -54,7 +65,10 @@ impl Config {
 pub struct Dispatch {
     core: Core,
     rollups: Rollups,
+    bucket: Bucket,
     send: Queue,
+    /// Its own queue, for what is left to another invocation.
+    commands: Queue,
     forgotten_after: Duration,
 }
 
@@ -65,7 +79,9 @@ impl Dispatch {
         Self {
             core: Core::new(clients.dynamodb.clone(), config.core_table),
             rollups: Rollups::new(clients.dynamodb.clone(), config.rollup_table),
+            bucket: Bucket::new(clients.s3.clone(), config.bucket),
             send: Queue::new(clients.sqs.clone(), config.send_queue_url),
+            commands: Queue::new(clients.sqs.clone(), config.dispatch_queue_url),
             forgotten_after: config.forgotten_after,
         }
     }
@@ -85,42 +101,76 @@ pub async fn handle(dispatch: &Dispatch, event: Value) -> Result<Value, Error> {
     }
 }
 
-/// Looks at each campaign that a command names, once.
+/// Why a command was not carried out; it comes back.
+#[derive(Debug, thiserror::Error)]
+enum NotDone {
+    #[error(transparent)]
+    Advance(#[from] advance::NotAdvanced),
+    #[error(transparent)]
+    Plan(#[from] NotLaid),
+    #[error(transparent)]
+    Import(#[from] import::NotDone),
+    #[error(transparent)]
+    Queue(#[from] QueueUnavailable),
+}
+
+/// Carries out each command once, jobs last: those take minutes.
 async fn commands(dispatch: &Dispatch, batch: SqsEvent) -> SqsBatchResponse {
-    let now = UnixMillis::now();
     let mut response = SqsBatchResponse::default();
-    let mut looked_at = Vec::new();
+    let mut commands: Vec<(DispatchCommand, Vec<String>)> = Vec::new();
     for record in batch.records {
         let id = record.message_id.clone().unwrap_or_default();
-        let command = match queue::read(record.body.as_deref()) {
-            Ok(command) => command,
+        match queue::read(record.body.as_deref()) {
+            Ok(command) => match commands.iter_mut().find(|(known, _)| *known == command) {
+                Some((_, messages)) => messages.push(id),
+                None => commands.push((command, vec![id])),
+            },
             Err(error) => {
                 tracing::error!(message = id, %error, "not a message of the dispatch queue");
                 response.add_failure(id);
-                continue;
             }
-        };
-        let (workspace, campaign, forgotten_after) = match command {
-            DispatchCommand::Advance { workspace, campaign } => (workspace, campaign, dispatch.forgotten_after),
-            DispatchCommand::Resume { workspace, campaign } => (workspace, campaign, Duration::ZERO),
-        };
-        if looked_at.contains(&command) {
-            continue;
         }
-        match advance::campaign(dispatch, workspace, campaign, forgotten_after, now).await {
-            Ok(()) => looked_at.push(command),
-            Err(error) => {
-                tracing::error!(%campaign, %error, "a campaign could not be advanced");
-                response.add_failure(id);
-            }
+    }
+    commands.sort_by_key(|(command, _)| command.is_job());
+    let mut jobs = 0;
+    for (command, messages) in commands {
+        jobs += u32::from(command.is_job());
+        // One job for one invocation: the others get invocations of their own.
+        let done = if jobs > 1 { pass_on(dispatch, &command).await } else { carry_out(dispatch, &command).await };
+        if let Err(error) = done {
+            tracing::error!(?command, %error, "a command was not carried out");
+            messages.into_iter().for_each(|id| response.add_failure(id));
         }
     }
     response
 }
 
-/// The watchdog: looks at every campaign that is due.
+async fn carry_out(dispatch: &Dispatch, command: &DispatchCommand) -> Result<(), NotDone> {
+    let (now, after) = (UnixMillis::now(), dispatch.forgotten_after);
+    match *command {
+        DispatchCommand::Advance { workspace, campaign } => {
+            Ok(advance::campaign(dispatch, workspace, campaign, after, now).await?)
+        }
+        DispatchCommand::Resume { workspace, campaign } => {
+            Ok(advance::campaign(dispatch, workspace, campaign, Duration::ZERO, now).await?)
+        }
+        DispatchCommand::Plan { workspace, campaign } => Ok(plan::run(dispatch, workspace, campaign).await?),
+        DispatchCommand::Import { workspace, import } => Ok(import::run(dispatch, workspace, import).await?),
+    }
+}
+
+async fn pass_on(dispatch: &Dispatch, command: &DispatchCommand) -> Result<(), NotDone> {
+    Ok(dispatch.commands.send(command, Duration::ZERO).await?)
+}
+
+/// The watchdog: asks for jobs again of which nothing is heard, and looks at every campaign that is due.
 async fn tick(dispatch: &Dispatch) -> Result<(), Error> {
     let now = UnixMillis::now();
+    let before = UnixMillis(now.0 - i64::try_from(dispatch.forgotten_after.as_millis()).unwrap_or(i64::MAX));
+    for job in dispatch.core.silent_jobs(before, now).await? {
+        tracing::warn!(?job, "nothing was heard of a job, and it is asked for again");
+        dispatch.commands.send(&job, Duration::ZERO).await?;
+    }
     let mut failed = None;
     for (workspace, campaign) in dispatch.core.due_campaigns(now).await? {
         if let Err(error) = advance::campaign(dispatch, workspace, campaign, dispatch.forgotten_after, now).await {

@@ -1,10 +1,11 @@
-//! What a batch changes: evidence for attempts, gathered per attempt, events of the feed, and people's word for or
-//! against messages.
+//! What a batch changes: evidence for attempts, gathered per attempt, events of the feed, people's word for or against
+//! messages, and Meta's about accounts.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use futures::StreamExt;
+use shared::account::news::News;
 use shared::activity::{Content, Event, Kept};
 use shared::attempt::pricing::Pricing;
 use shared::attempt::{AttemptKey, Evidence};
@@ -28,6 +29,7 @@ pub(crate) struct Effects {
     attempts: BTreeMap<Subject, Learning>,
     events: BTreeMap<EventId, (Route, Event)>,
     words: BTreeSet<Word>,
+    news: BTreeMap<(WorkspaceId, AccountId), Vec<News>>,
 }
 
 /// A person's word for or against messages. It holds a phone number, so it has no `Debug`.
@@ -75,6 +77,7 @@ pub(crate) struct Needs {
     attempts: Vec<Subject>,
     events: Vec<EventId>,
     words: BTreeSet<Word>,
+    accounts: Vec<(WorkspaceId, AccountId)>,
 }
 
 /// What could not be written.
@@ -83,6 +86,7 @@ pub(crate) struct Failed {
     attempts: BTreeSet<Subject>,
     events: BTreeSet<EventId>,
     words: BTreeSet<Word>,
+    accounts: BTreeSet<(WorkspaceId, AccountId)>,
 }
 
 impl Needs {
@@ -91,6 +95,7 @@ impl Needs {
         self.attempts.iter().any(|key| failed.attempts.contains(key))
             || self.events.iter().any(|id| failed.events.contains(id))
             || !self.words.is_disjoint(&failed.words)
+            || self.accounts.iter().any(|account| failed.accounts.contains(account))
     }
 }
 
@@ -113,6 +118,11 @@ impl Effects {
         self.words.insert(word);
     }
 
+    /// What Meta tells about an account.
+    pub(crate) fn tell(&mut self, account: (WorkspaceId, AccountId), news: News) {
+        self.news.entry(account).or_default().push(news);
+    }
+
     /// Takes in the effects of another message.
     pub(crate) fn merge(&mut self, other: Self) {
         for (key, Learning { evidence, wamid, pricing }) in other.attempts {
@@ -123,6 +133,9 @@ impl Effects {
         }
         self.events.extend(other.events);
         self.words.extend(other.words);
+        for (account, news) in other.news {
+            self.news.entry(account).or_default().extend(news);
+        }
     }
 
     pub(crate) fn needs(&self) -> Needs {
@@ -130,6 +143,7 @@ impl Effects {
             attempts: self.attempts.keys().copied().collect(),
             events: self.events.keys().copied().collect(),
             words: self.words.clone(),
+            accounts: self.news.keys().copied().collect(),
         }
     }
 
@@ -167,6 +181,14 @@ impl Effects {
             }
         }
         drop(heard);
+        for ((workspace, account), news) in self.news {
+            // Boxed, for it is rare and as large as all the rest together.
+            let told = Box::pin(ingest.core.tell_account(workspace, account, &news, UnixMillis::now()));
+            if let Err(error) = told.await {
+                tracing::error!(%account, %error, "what Meta tells about an account could not be written");
+                failed.accounts.insert((workspace, account));
+            }
+        }
         failed
     }
 }

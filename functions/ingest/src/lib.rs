@@ -1,10 +1,13 @@
 //! Turns what came in from outside into rows: every item of every notification, every click, each on its own, each as often
 //! as it likes. A message whose effects could not all be written goes back to its queue alone.
 
+mod account;
 mod click;
 mod effects;
+mod media;
 mod place;
 mod reply;
+mod templates;
 mod visitor;
 mod webhook;
 

@@ -10,7 +10,7 @@ use shared::meta::webhook::{
 use shared::time::UnixMillis;
 
 use crate::effects::{Effects, OfTry, Route, Wish, Word};
-use crate::{Ingest, NotIngested, reply};
+use crate::{Ingest, NotIngested, account, media, reply, templates};
 
 /// Meta's error for a recipient who has stopped marketing messages (Meta, error codes).
 const STOPPED_MARKETING: i64 = 131_050;
@@ -33,6 +33,7 @@ pub(crate) async fn effects(ingest: &Ingest, body: &[u8], received_at: UnixMilli
         }
     };
     let mut routes = Routes::new(ingest);
+    let mut unusable = media::Seen::default();
     for item in notification.items {
         // A status carries its attempt's key with it; it needs no look-up at all.
         if let Event::Status(status) = &item.event
@@ -43,9 +44,17 @@ pub(crate) async fn effects(ingest: &Ingest, body: &[u8], received_at: UnixMilli
                 effects.learn(key, evidence, Some(told));
             }
             stopped(&mut effects, key.workspace, status);
+            let campaign = (key.workspace, key.campaign);
+            media::forget_if_unusable(ingest, &mut unusable, campaign, status, received_at).await?;
             continue;
         }
-        let route = routes.of(item.phone_number_id.as_deref()).await?;
+        let mut route = routes.of(item.phone_number_id.as_deref()).await?;
+        if let (None, Some(waba)) = (&item.phone_number_id, &item.waba_id) {
+            // What concerns a whole business account is in the feed of its first number.
+            let accounts = routes.of_waba(waba).await?;
+            route = accounts.first().copied();
+            templates::take_in(ingest, &accounts, &item, received_at).await?;
+        }
         if let (Event::Status(status), Some((workspace, _))) = (&item.event, route) {
             stopped(&mut effects, workspace, status);
         }
@@ -62,7 +71,10 @@ pub(crate) async fn effects(ingest: &Ingest, body: &[u8], received_at: UnixMilli
                 let reason = format!("{place}: {reason}");
                 quarantine(&mut effects, route, &item.field, &reason, raw.to_string(), received_at);
             }
-            _ => report(&mut effects, route, &item, received_at),
+            _ => {
+                account::tell(ingest, &mut effects, &item, received_at).await?;
+                report(&mut effects, route, &item, received_at);
+            }
         }
     }
     Ok(effects)
@@ -209,15 +221,16 @@ fn json<T: serde::Serialize>(value: &T) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
 
-/// Which account a number belongs to, asked once a notification.
+/// Which accounts a number and a business account belong to, asked once a notification.
 struct Routes<'a> {
     ingest: &'a Ingest,
     known: Vec<(String, Route)>,
+    wabas: Vec<(String, Vec<(WorkspaceId, AccountId)>)>,
 }
 
 impl<'a> Routes<'a> {
     fn new(ingest: &'a Ingest) -> Self {
-        Self { ingest, known: Vec::new() }
+        Self { ingest, known: Vec::new(), wabas: Vec::new() }
     }
 
     async fn of(&mut self, phone_number_id: Option<&str>) -> Result<Route, NotIngested> {
@@ -230,5 +243,15 @@ impl<'a> Routes<'a> {
         let route = self.ingest.core.account_of_number(number).await?;
         self.known.push((number.to_owned(), route));
         Ok(route)
+    }
+
+    /// The accounts whose numbers belong to this WhatsApp Business Account.
+    async fn of_waba(&mut self, waba: &str) -> Result<Vec<(WorkspaceId, AccountId)>, NotIngested> {
+        if let Some((_, accounts)) = self.wabas.iter().find(|(known, _)| known == waba) {
+            return Ok(accounts.clone());
+        }
+        let accounts = self.ingest.core.accounts_of_waba(waba).await?;
+        self.wabas.push((waba.to_owned(), accounts.clone()));
+        Ok(accounts)
     }
 }

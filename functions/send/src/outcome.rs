@@ -98,7 +98,7 @@ async fn refused(
     let mut evidence = vec![Evidence::Failed(failure)];
     if class == ErrorClass::OptOut {
         evidence.push(Evidence::Flag(Flag::OptedOut, Moment { at: now, seen: now }));
-        send.core.opt_out(workspace, tried.digits, "meta_131050", now).await?;
+        send.core.opt_out(workspace, tried.digits, "whatsapp", now).await?;
     }
     let told = Told { number: tried.number, wamid: None, pricing: None };
     send.core.learn(&tried.key, &evidence, Some(told)).await?;

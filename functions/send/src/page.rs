@@ -139,7 +139,7 @@ async fn send_to(
     sorted: Sorted,
 ) -> Result<PageOutcome, NotSent> {
     let (workspace, id) = (campaign.workspace, campaign.id);
-    let token = send.secrets.token(workspace, account.id).await?;
+    let token = send.secrets.token_of(&account).await?;
     let mut free = sorted.free;
     if !sorted.overdue.is_empty() {
         let asked = sorted.overdue.iter().map(|(recipient, _, attempt)| (recipient.clone(), attempt.clone())).collect();
@@ -319,7 +319,7 @@ pub(crate) async fn resolve(
     if sorted.unknown.is_empty() {
         return Ok(());
     }
-    let token = send.secrets.token(workspace, account.id).await?;
+    let token = send.secrets.token_of(&account).await?;
     let found = sorted.unknown.len();
     let unheard_of = unknown::resolve(send, &campaign, &account, &token, sorted.unknown).await?;
     tracing::info!(campaign = %campaign.id, asked = found, unheard_of = unheard_of.len(), "unknown attempts were looked up");

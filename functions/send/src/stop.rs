@@ -7,6 +7,7 @@ use shared::account::{Account, AccountPausedBy};
 use shared::campaign::{Campaign, PausedBy, Status};
 use shared::meta::error::{ErrorClass, MetaError};
 use shared::store::{StoreError, Transition};
+use shared::template::{TemplateChange, TemplateStatus, templates_of};
 use shared::time::UnixMillis;
 
 use crate::Send;
@@ -51,8 +52,11 @@ impl Stop {
 /// Paused, disabled, or not approved: Meta's word can change it. Every other error of a template is a mistake of the
 /// campaign's.
 const fn is_a_state_of_the_template(code: i64) -> bool {
-    matches!(code, 132_015 | 132_016)
+    matches!(code, 132_015 | DISABLED)
 }
+
+/// The template may never be sent again (Meta, error codes).
+const DISABLED: i64 = 132_016;
 
 /// How long an account rests after errors of the moment, unless its limits say otherwise.
 const COOLDOWN: Duration = Duration::from_secs(60);
@@ -72,6 +76,9 @@ pub(crate) async fn act(send: &Send, campaign: &Campaign, account: &Account, sto
         What::Template => PausedBy::Template,
         What::Campaign => PausedBy::Errors,
     };
+    if by == PausedBy::Template {
+        note_state_of_template(send, campaign, account, code, now).await?;
+    }
     let due = (by == PausedBy::Template).then_some(now);
     let pause = Transition {
         from: Status::Running,
@@ -82,6 +89,32 @@ pub(crate) async fn act(send: &Send, campaign: &Campaign, account: &Account, sto
         due,
     };
     send.core.transition(campaign.workspace, campaign.id, &pause).await.map(|_| ())
+}
+
+/// Notes in our copy what the error says of the template, so that the watchdog does not let the campaign go on until Meta's
+/// notification has come. Of several templates nobody knows which one is meant.
+async fn note_state_of_template(
+    send: &Send,
+    campaign: &Campaign,
+    account: &Account,
+    code: i64,
+    now: UnixMillis,
+) -> Result<(), StoreError> {
+    let templates = templates_of(campaign);
+    let mut templates = templates.iter();
+    let (Some((name, language)), None) = (templates.next(), templates.next()) else {
+        return Ok(());
+    };
+    let Some(stored) = send.core.template(campaign.workspace, &account.waba_id, name, language).await? else {
+        return Ok(());
+    };
+    let status = if code == DISABLED { TemplateStatus::Disabled } else { TemplateStatus::Paused };
+    let change = TemplateChange::Status { status, title: None, description: None, rejected_reason: None };
+    let Some(meta_id) = &stored.meta_id else {
+        return Ok(());
+    };
+    let which = (name.as_str(), language.as_str(), meta_id.as_str());
+    send.core.change_template(campaign.workspace, &account.waba_id, which, &change, now).await.map(|_| ())
 }
 
 fn explain(error: &MetaError) -> String {

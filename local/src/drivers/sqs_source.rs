@@ -52,6 +52,9 @@ pub struct SqsSource {
     pub failure_report: FailureReport,
     /// How long an invocation may take; AWS wants the queue's visibility timeout to be six times as long.
     pub function_timeout: Duration,
+    /// How long invocations that are running are waited for when the source is drained; what is cut off then comes back
+    /// from the queue.
+    pub drain_within: Duration,
     /// Trouble on purpose.
     pub mischief: Mischief,
 }
@@ -66,6 +69,7 @@ impl SqsSource {
             max_concurrency: 5,
             failure_report: FailureReport::Items,
             function_timeout: Duration::from_secs(30),
+            drain_within: Duration::MAX,
             mischief: Mischief::default(),
         }
     }
@@ -103,6 +107,7 @@ impl Mapping {
     async fn run(self: Arc<Self>, stop: CancellationToken) {
         let slots = Arc::new(Semaphore::new(self.source.max_concurrency.max(1)));
         let invocations = TaskTracker::new();
+        let cut = CancellationToken::new();
         loop {
             // The slot comes first: a message that is received is already on its visibility timeout.
             let slot = stop.run_until_cancelled(Arc::clone(&slots).acquire_owned()).await;
@@ -121,7 +126,7 @@ impl Mapping {
                 continue;
             }
             let mapping = Arc::clone(&self);
-            invocations.spawn(async move {
+            invocations.spawn(cut.clone().run_until_cancelled_owned(async move {
                 mapping.dice.reorder(&mut messages);
                 if let Some(at) = mapping.dice.cut(messages.len()) {
                     let rest = messages.split_off(at);
@@ -130,10 +135,13 @@ impl Mapping {
                 }
                 mapping.deliver(messages).await;
                 drop(slot);
-            });
+            }));
         }
         invocations.close();
-        invocations.wait().await;
+        if tokio::time::timeout(self.source.drain_within, invocations.wait()).await.is_err() {
+            cut.cancel();
+            invocations.wait().await;
+        }
     }
 
     /// Waits for messages and gathers a batch; empty when nothing came or the source stops.

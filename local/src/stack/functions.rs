@@ -38,7 +38,7 @@ impl Functions {
         let dispatch = Arc::new(dispatch::Dispatch::new(dispatch, clients));
         let send = Arc::new(send::Send::new(send, clients, secrets.clone())?);
         let rollup = Arc::new(rollup::Rollup::new(rollup, clients));
-        let api = api::router(api::Api::new(api, clients, secrets.clone()));
+        let api = api::router(api::Api::new(api, clients, secrets.clone())?);
         let analytics = analytics::router(analytics::Analytics::new(analytics, clients));
         Ok(Self {
             webhook: from_http(service_fn(move |request: Request| {

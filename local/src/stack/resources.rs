@@ -45,7 +45,7 @@ impl Resources {
         Ok(Self {
             events: queue(engines, "thirdtick-events", Duration::from_secs(60)).await?,
             dispatch: queue(engines, "thirdtick-dispatch", Duration::from_secs(60)).await?,
-            send: queue(engines, "thirdtick-send", Duration::from_secs(90)).await?,
+            send: queue(engines, "thirdtick-send", Duration::from_secs(150)).await?,
             stream_arn,
         })
     }

@@ -11,7 +11,9 @@
 
 mod dynamodb;
 mod http_gateway;
+mod interruption;
 mod persistence;
+mod planning_speed;
 mod s3;
 mod scenarios;
 mod sqs;

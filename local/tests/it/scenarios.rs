@@ -1,6 +1,9 @@
 //! The whole stack over HTTP, as its users see it.
 
+mod accounts;
+mod audience;
 mod consent;
+mod contacts;
 mod faults;
 mod funnel;
 mod graph;
@@ -10,6 +13,7 @@ mod media;
 mod preflight;
 mod samples;
 mod signatures;
+mod templates;
 
 use std::time::{Duration, Instant};
 

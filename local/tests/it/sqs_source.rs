@@ -174,6 +174,31 @@ async fn no_more_invocations_run_than_allowed_and_draining_waits_for_them() {
 }
 
 #[tokio::test]
+async fn an_invocation_that_outlasts_the_draining_is_cut_off_and_its_message_comes_again() {
+    let engines = memory().await;
+    let client = engines.sqs();
+    let queue = create_queue(&client, "q", &[("VisibilityTimeout", "0")]).await;
+    fill(&client, &queue, 1).await;
+    let (begun, ended) = (Seen::default(), Seen::default());
+    let (function_begun, function_ended) = (Arc::clone(&begun), Arc::clone(&ended));
+    let endless = from_fn(move |_: Value| {
+        function_begun.lock().unwrap().push(Vec::new());
+        let ended = Arc::clone(&function_ended);
+        async move {
+            std::future::pending::<()>().await;
+            ended.lock().unwrap().push(Vec::new());
+            Ok::<_, String>(json!({}))
+        }
+    });
+    let source = SqsSource { drain_within: Duration::from_millis(1), max_concurrency: 1, ..SqsSource::new(&queue) };
+    let source = source.start(client.clone(), endless).await.unwrap();
+    until("the invocation began", || async { !begun.lock().unwrap().is_empty() }).await;
+    source.drain().await;
+    assert!(ended.lock().unwrap().is_empty());
+    assert_eq!(receive(&client, &queue).await.len(), 1);
+}
+
+#[tokio::test]
 async fn mischief_repeats_reorders_cuts_and_crashes_but_loses_nothing() {
     let engines = memory().await;
     let client = engines.sqs();

@@ -31,6 +31,7 @@ pub(crate) fn campaign(id: CampaignId, workspace: WorkspaceId) -> Campaign {
         regions: std::collections::BTreeMap::new(),
         holdout: 0,
         planning: None,
+        test_of: None,
         links: Vec::new(),
         recipients: 10,
         skipped: 0,

@@ -268,7 +268,7 @@ async fn a_failure_that_is_tried_again_is_kept_and_its_repeats_change_nothing() 
     tables.core.record_accepted(&key, 1, &accepted("wamid.A"), moment(1)).await.unwrap();
     let Moment { at, seen } = moment(5);
     let failed = Evidence::Failed(Failure { at, seen, code: 131_000, title: None, details: None });
-    tables.core.learn(&key, &[failed.clone()], told(1)).await.unwrap();
+    tables.core.learn(&key, std::slice::from_ref(&failed), told(1)).await.unwrap();
     let row = stored(&tables.core, &key).await;
     let again = Try { number: 2, after: After::Failure };
     assert_eq!(tables.core.claim(&key, &row, again, &own_claim()).await.unwrap(), Claimed::Won);

@@ -49,7 +49,7 @@ async fn of_the_same_bytes_stored_at_once_one_becomes_the_file_and_all_hear_of_i
     for outcome in outcomes.iter().filter(|outcome| **outcome != Registered::New) {
         assert_eq!(*outcome, Registered::There(winner.clone()));
     }
-    assert_eq!(tables.core.media_list(WORKSPACE, None, 100).await.unwrap().rows, [winner.clone()]);
+    assert_eq!(tables.core.media_list(WORKSPACE, None, 100).await.unwrap().rows, std::slice::from_ref(winner));
     // A run that is repeated after a crash finds its own row.
     assert_eq!(tables.core.register_media(winner).await.unwrap(), Registered::There(winner.clone()));
     stored(&tables, "cd").await;

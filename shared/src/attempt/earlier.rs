@@ -42,7 +42,13 @@ pub fn may_be_tried_again(failure: &Failure, now: UnixMillis) -> bool {
     if failure.code == HELD_BACK {
         return now.since(failure.at) >= HELD_BACK_FOR;
     }
-    match ErrorClass::of(failure.code, 400, false) {
+    may_be_retried(failure.code)
+}
+
+/// Whether another try could mend a failure with this code at all.
+#[must_use]
+pub fn may_be_retried(code: i64) -> bool {
+    match ErrorClass::of(code, 400, false) {
         ErrorClass::DropRecipient | ErrorClass::OptOut => false,
         ErrorClass::Retry
         | ErrorClass::RetryAfterWindow

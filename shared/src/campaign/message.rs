@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use super::render::{self, Fields, Filled, Unfilled};
 use crate::id::MediaId;
 use crate::media::MediaKind;
+use crate::template::language_code;
 
 /// A message in the API's shape. Its `Debug` shows the type only, never the text.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -139,6 +140,15 @@ impl Message {
         }
     }
 
+    /// The template that is the message, if it is one.
+    #[must_use]
+    pub const fn template(&self) -> Option<&Template> {
+        match self {
+            Self::Template { template } => Some(template),
+            _ => None,
+        }
+    }
+
     /// The file that is the message, if it is one.
     #[must_use]
     pub const fn attachment(&self) -> Option<(MediaKind, &Attachment)> {
@@ -258,7 +268,7 @@ impl Message {
                 )?;
                 let mut filled = serde_json::json!({
                     "name": template.name,
-                    "language": {"code": template.language},
+                    "language": {"code": language_code(&template.language)},
                 });
                 if !components.is_empty() {
                     filled["components"] = Value::Array(components);
@@ -337,7 +347,7 @@ fn collect_media(value: &Value, found: &mut Vec<(MediaId, MediaKind)>) {
     match value {
         Value::Object(map) => {
             for (key, value) in map {
-                let kind = [Image, Video, Document, Audio, Sticker].into_iter().find(|kind| kind.name() == key);
+                let kind = [Image, Video, Document, Audio, Sticker].into_iter().find(|kind| kind.as_str() == key);
                 let id = value.get("media_id").and_then(Value::as_str).and_then(|id| id.parse().ok());
                 if let (Some(kind), Some(id)) = (kind, id) {
                     found.push((id, kind));

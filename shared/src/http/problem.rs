@@ -2,14 +2,16 @@
 //! that is wrong.
 
 use std::fmt;
+use std::time::Duration;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::blob::BlobError;
 use crate::id::ulid_at;
+use crate::meta::error::MetaError;
 use crate::queue::QueueUnavailable;
 use crate::secrets::SecretError;
 use crate::store::StoreError;
@@ -40,6 +42,12 @@ pub struct Problem {
     /// Meta's error, when Meta refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub meta: Option<Value>,
+    /// The window that is used up, when that forbids the request for now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub window: Option<String>,
+    /// When the request may be repeated; also the header `Retry-After`.
+    #[serde(skip)]
+    pub retry_after: Option<Duration>,
 }
 
 /// One place in a request that is wrong.
@@ -63,6 +71,8 @@ impl Problem {
             errors: Vec::new(),
             current: None,
             meta: None,
+            window: None,
+            retry_after: None,
         }
     }
 
@@ -128,6 +138,29 @@ impl Problem {
         Self { errors, ..problem }
     }
 
+    /// 429: a window is used up; `retry_after` is absent when nobody knows.
+    #[must_use]
+    pub fn too_many(detail: impl Into<String>, window: &str, retry_after: Option<Duration>) -> Self {
+        let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", "Too many requests", detail);
+        Self { window: Some(window.to_owned()), retry_after, ..problem }
+    }
+
+    /// 422: Meta has refused; or 503 when Meta says that it may work later.
+    #[must_use]
+    pub fn refused_by_meta(error: &MetaError) -> Self {
+        let MetaError { code, title, details, fbtrace_id, .. } = error;
+        let detail = match details {
+            Some(details) => format!("Meta refused with {code} {title}: {details}"),
+            None => format!("Meta refused with {code} {title}"),
+        };
+        let status = match error.class().may_pass() {
+            true => StatusCode::SERVICE_UNAVAILABLE,
+            false => StatusCode::UNPROCESSABLE_ENTITY,
+        };
+        let meta = json!({"code": code, "title": title, "details": details, "fbtrace_id": fbtrace_id});
+        Self { meta: Some(meta), ..Self::new(status, "refused_by_meta", "Meta has refused", detail) }
+    }
+
     /// 503: something behind the API does not answer; nothing was lost and a repeat is safe.
     #[must_use]
     pub fn unavailable(cause: &dyn fmt::Display) -> Self {
@@ -150,8 +183,14 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let retry_after = self.retry_after;
         let mut response = (status, axum::Json(self)).into_response();
         let headers = response.headers_mut();
+        if let Some(wait) = retry_after {
+            // Rounded up: whoever comes back then is not told to wait again.
+            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

@@ -171,7 +171,7 @@ impl GraphClient {
                 Err(_) => SendOutcome::Lost,
             };
         }
-        match MetaError::read(&text, status.as_u16()) {
+        match MetaError::read(&token.hidden_in(&text), status.as_u16()) {
             Some(error) => SendOutcome::Refused(error),
             // An error page of something between Meta and us says nothing about the message.
             None => SendOutcome::Lost,

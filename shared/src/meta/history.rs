@@ -2,7 +2,7 @@
 //! answer was lost has arrived at Meta after all.
 //!
 //! The record names messages by their ids only. An id holds the recipient's number: base64 behind `wamid.`, in which the
-//! digits stand as they are. That is what ids look like, not what Meta has promised; when it cannot be read, nothing is
+//! digits of the `wa_id` stand as they are behind their length. That is what ids look like, not what Meta has promised; when it cannot be read, nothing is
 //! found, and the campaign's own policy decides.
 
 use base64::Engine;
@@ -83,15 +83,10 @@ impl KnownMessage {
             return false;
         };
         let decoded = STANDARD.decode(encoded).or_else(|_| STANDARD_NO_PAD.decode(encoded.trim_end_matches('=')));
-        decoded.is_ok_and(|bytes| {
-            let digits = digits.as_bytes();
-            // As a whole: a shorter number must not be found within a longer one.
-            bytes.windows(digits.len()).enumerate().any(|(at, window)| {
-                let before = at.checked_sub(1).and_then(|at| bytes.get(at));
-                let after = bytes.get(at + digits.len());
-                let is_digit = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_digit);
-                window == digits && !is_digit(before) && !is_digit(after)
-            })
+        // Two bytes of which nothing is known, the number's length, the number.
+        decoded.is_ok_and(|bytes| match bytes.get(2..) {
+            Some([length, rest @ ..]) => rest.get(..usize::from(*length)) == Some(digits.as_bytes()),
+            _ => false,
         })
     }
 }

@@ -260,7 +260,7 @@ impl Core {
     /// # Errors
     /// [`StoreError`].
     pub async fn due_campaigns(&self, now: UnixMillis) -> Result<Vec<(WorkspaceId, CampaignId)>, StoreError> {
-        let items = self.query(keys::DUE_PK, "", None, None, true).await?;
+        let items = self.query(keys::DUE_PK, keys::DUE_CAMPAIGN_PREFIX, None, None, true).await?;
         let due = items.into_iter().filter_map(|item| read_or_skip::<Due>("due", item));
         Ok(due.filter(|due| due.due_at <= now).map(|due| (due.workspace, due.campaign)).collect())
     }

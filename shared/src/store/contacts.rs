@@ -55,14 +55,6 @@ pub enum Upserted {
     Refused(TooMuch),
 }
 
-/// What became of a change of a contact that was read before.
-enum Replaced {
-    /// Written.
-    Done,
-    /// Somebody else was faster: this is the contact now, if it is still there.
-    Overtaken(Option<Contact>),
-}
-
 /// Tries of a change that others get in the way of.
 const TRIES: u32 = 20;
 
@@ -193,10 +185,10 @@ impl Core {
             if next == before {
                 return Ok(answer(before));
             }
-            match self.replace_contact(workspace, &before, &next).await? {
-                Replaced::Done => return Ok(answer(next)),
-                Replaced::Overtaken(now_there) => known = now_there,
+            if self.replace_contact(workspace, &before, &next).await? {
+                return Ok(answer(next));
             }
+            known = self.contact(workspace, id).await?;
         }
         Err(StoreError::Unavailable {
             operation: "UpdateItem",
@@ -204,13 +196,13 @@ impl Core {
         })
     }
 
-    /// Writes the contact unless it has changed since it was read.
+    /// Writes the contact; `false` when it has changed since it was read.
     async fn replace_contact(
         &self,
         workspace: WorkspaceId,
         before: &Contact,
         next: &Contact,
-    ) -> Result<Replaced, StoreError> {
+    ) -> Result<bool, StoreError> {
         let key = keys::contact(workspace, next.id);
         let next = Contact { revision: before.revision.wrapping_add(1), ..next.clone() };
         let mut update = Update::default();
@@ -219,11 +211,7 @@ impl Core {
             update.set(&name, value);
         }
         update.only_if_equal("revision", AttributeValue::N(before.revision.to_string()));
-        match self.update(key, update).await? {
-            Updated::Done(_) => Ok(Replaced::Done),
-            Updated::Refused(item) if item.is_empty() => Ok(Replaced::Overtaken(None)),
-            Updated::Refused(item) => Ok(Replaced::Overtaken(Some(read("contact", item)?))),
-        }
+        Ok(matches!(self.update(key, update).await?, Updated::Done(_)))
     }
 
     /// A contact.

@@ -56,6 +56,12 @@ impl Update {
         self.set.push(format!("{name} = {value}"));
     }
 
+    /// `SET map.part = value`; the map must be there.
+    pub(super) fn set_part(&mut self, map: &str, part: &str, value: AttributeValue) {
+        let (part, value) = (self.part(map, part), self.value(value));
+        self.set.push(format!("{part} = {value}"));
+    }
+
     /// `SET name = value` unless the attribute is there.
     pub(super) fn set_if_absent(&mut self, name: &str, value: AttributeValue) {
         let (name, value) = (self.name(name), self.value(value));

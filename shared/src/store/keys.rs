@@ -8,7 +8,7 @@ use super::Item;
 use crate::activity;
 use crate::attempt::{AttemptKey, Seq, Shard};
 use crate::campaign::PageNumber;
-use crate::id::{AccountId, CampaignId, ContactId, EventId, MediaId, UploadId, WorkspaceId};
+use crate::id::{AccountId, CampaignId, ContactId, EventId, ImportId, MediaId, UploadId, WorkspaceId};
 use crate::link::code::LinkId;
 use crate::phone::canonical_digits;
 use crate::time::UnixMillis;
@@ -187,19 +187,58 @@ pub fn waba_route(waba_id: &str, account: AccountId) -> Key {
     Key::new(waba_route_pk(waba_id), account.to_string())
 }
 
+/// Partition of the templates of a WhatsApp Business Account, as this workspace knows them.
+#[must_use]
+pub fn waba_pk(workspace: WorkspaceId, waba_id: &str) -> String {
+    format!("WS#{workspace}#WABA#{waba_id}")
+}
+
+/// What a template's sort key starts with.
+pub const TEMPLATE_PREFIX: &str = "TEMPLATE#";
+
+/// A template in one language.
+#[must_use]
+pub fn template(workspace: WorkspaceId, waba_id: &str, name: &str, language: &str) -> Key {
+    Key::new(waba_pk(workspace, waba_id), format!("{TEMPLATE_PREFIX}{name}#{language}"))
+}
+
+/// When the templates of a WhatsApp Business Account were last read from Meta.
+#[must_use]
+pub fn template_list(workspace: WorkspaceId, waba_id: &str) -> Key {
+    Key::new(waba_pk(workspace, waba_id), "TEMPLATES_READ")
+}
+
 /// A tracked link.
 #[must_use]
 pub fn link(link: LinkId) -> Key {
     Key::new(format!("LINK#{}", link.get()), "LINK")
 }
 
-/// The campaigns that the watchdog looks after.
+/// The campaigns and jobs that the watchdog looks after.
 pub const DUE_PK: &str = "DUE";
+
+/// What the sort key of a campaign in the watchdog's list starts with.
+pub const DUE_CAMPAIGN_PREFIX: &str = "CAMPAIGN#";
 
 /// A campaign in the watchdog's list.
 #[must_use]
 pub fn due(campaign: CampaignId) -> Key {
-    Key::new(DUE_PK, format!("CAMPAIGN#{campaign}"))
+    Key::new(DUE_PK, format!("{DUE_CAMPAIGN_PREFIX}{campaign}"))
+}
+
+/// What the sort key of a job in the watchdog's list starts with.
+pub const JOB_PREFIX: &str = "JOB#";
+
+/// A job in the watchdog's list, by the id of what it works on.
+#[must_use]
+pub fn job(of: impl std::fmt::Display) -> Key {
+    Key::new(DUE_PK, format!("{JOB_PREFIX}{of}"))
+}
+
+/// An import of contacts.
+#[must_use]
+pub fn import(workspace: WorkspaceId, import: ImportId) -> Key {
+    Key::new(format!("WS#{workspace}#IMPORT#{import}"), "IMPORT")
 }
 
 /// A request that may be repeated.

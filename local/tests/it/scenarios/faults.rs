@@ -22,7 +22,7 @@ fn everybody_got_one_message(stack: &Stack) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_is_lost_is_not_sent_again_and_a_status_resolves_it() {
-    let faults = Faults { drop_after_accept: Some(Trigger::Next(6)), ..Faults::default() };
+    let faults = Faults { drop_after_accept: Some(Trigger::Next(4)), ..Faults::default() };
     let (stack, report) = with_faults(faults).await;
     assert_eq!((&report["pending"], &report["unknown"]), (&Value::from(0), &Value::from(0)));
     assert_eq!(report["stages"]["sent"]["count"], 40);

@@ -8,21 +8,21 @@ use serde_json::Value;
 
 use super::{account_with_token, campaign_from, settled_report, stack, started_campaign, until};
 
-fn quick() -> People {
+pub(super) fn quick() -> People {
     People { speed: 3_000.0, ..People::default() }
 }
 
-fn accepted(stack: &Stack) -> usize {
+pub(super) fn accepted(stack: &Stack) -> usize {
     stack.simulator().unwrap().ledger().messages().count()
 }
 
 /// Waits until so many messages were accepted.
-async fn accepted_reach(stack: &Stack, n: usize) {
+pub(super) async fn accepted_reach(stack: &Stack, n: usize) {
     until("the first messages", Duration::from_secs(20), async || (accepted(stack) >= n).then_some(Value::Null)).await;
 }
 
 /// Waits until the sender has no page any more, and gives the number of accepted messages.
-async fn nothing_on_its_way(stack: &Stack) -> usize {
+pub(super) async fn nothing_on_its_way(stack: &Stack) -> usize {
     let sqs = stack.engines().sqs();
     let url = sqs.get_queue_url().queue_name("thirdtick-send").send().await.unwrap().queue_url.unwrap();
     until("an empty send queue", Duration::from_secs(30), async || {

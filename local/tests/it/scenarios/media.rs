@@ -1,5 +1,7 @@
 //! Files that messages carry: checked by content, stored once, at Meta once, and renewed when Meta forgets them.
 
+use std::time::Duration;
+
 use local::api_client::ApiClient;
 use local::engines::Storage;
 use local::stack::{People, Stack, StackOptions};
@@ -7,7 +9,8 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use shared::id::{MediaId, WorkspaceId};
 
-use super::{account, settled_report};
+use super::graph::notify;
+use super::{PHONE_NUMBER_ID, account, settled_report, until};
 
 /// A stack whose simulator keeps a journal, which tells how often a file came to Meta.
 struct Bench {
@@ -208,5 +211,35 @@ async fn a_file_cannot_be_deleted_before_its_campaign_is_over() {
     }
     let objects = bench.stack.engines().s3().list_objects_v2().bucket("thirdtick-data").prefix("media/").send().await;
     assert_eq!(objects.unwrap().contents().len(), 0);
+    bench.stack.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_meta_could_not_use_after_all_comes_to_meta_anew_once() {
+    let bench = Bench::new().await;
+    let account = account(&bench.api).await;
+    let (_, media) = bench.upload("image/png", png(b"x")).await;
+    let id = media["id"].as_str().unwrap().to_owned();
+    let message = json!({"type": "image", "media_id": id});
+    let campaign = bench.send(&account, message.clone(), 0, 1).await;
+    settled_report(&bench.stack, &bench.api, &campaign).await;
+    let ledger = bench.stack.simulator().unwrap().ledger();
+    let sent = ledger.messages().next().unwrap().clone();
+
+    let now = shared::time::UnixMillis::now().seconds().to_string();
+    let failed = json!({"messaging_product": "whatsapp",
+        "metadata": {"display_phone_number": "15550783881", "phone_number_id": PHONE_NUMBER_ID},
+        "statuses": [{"id": sent.wamid, "status": "failed", "timestamp": now, "recipient_id": "60123450000",
+            "biz_opaque_callback_data": sent.callback_data, "errors": [{"code": 131_053, "title": "Media upload error"}]}]});
+    assert_eq!(notify(&bench.stack, &failed).await, 200);
+    let path = format!("/v1/media/{id}");
+    until("the id dropped", Duration::from_secs(10), async || {
+        let media = bench.api.get(&path).await.unwrap();
+        (media["uploads"] == json!([])).then_some(media)
+    })
+    .await;
+    let again = bench.send(&account, message, 1, 1).await;
+    settled_report(&bench.stack, &bench.api, &again).await;
+    assert_eq!(bench.uploads_at_meta(), 2);
     bench.stack.shutdown().await;
 }

@@ -166,7 +166,8 @@ pub enum MessagingLimit {
 
 impl MessagingLimit {
     /// Meta writes a number (-1 for no limit) in one place and a tier in another.
-    fn of(text: String) -> Self {
+    #[must_use]
+    pub fn of(text: String) -> Self {
         match text.as_str() {
             "-1" | "TIER_UNLIMITED" => Self::Unlimited,
             "TIER_NOT_SET" => Self::NotSet,

@@ -1,0 +1,235 @@
+//! Making a campaign of its definition and an audience: the audience is laid in the bucket, the links are made, and the
+//! campaign's row is written last; a run that is cut off before that leaves nothing that counts. A large audience is left
+//! to a job, and the row says how far it is.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use shared::account::Account;
+use shared::blob::audience::{Laid, Lines, NoLines, NotLaid, lay};
+use shared::campaign::audience::{AudienceSource, Skipped};
+use shared::campaign::planner::{Planner, Rules};
+use shared::campaign::{Campaign, CampaignLink, PAGE_SIZE, Planning, Variant, shards_for};
+use shared::http::problem::Problem;
+use shared::id::{CampaignId, MediaId};
+use shared::link::Link;
+use shared::link::code::{LinkId, RecipientSeq};
+use shared::price::estimate_regions;
+use shared::queue::DispatchCommand;
+use shared::time::UnixMillis;
+
+use crate::Api;
+use crate::media;
+use crate::templates::fitting;
+use crate::view::CampaignView;
+
+/// A campaign without an audience, and the destinations it tracks.
+pub(crate) struct Draft {
+    pub(crate) campaign: Campaign,
+    pub(crate) urls: Vec<String>,
+}
+
+/// Where a draft's audience comes from.
+pub(crate) enum Audience {
+    /// Few enough lines to be planned within the request.
+    Now(Lines),
+    /// To be planned by a job.
+    Later {
+        source: AudienceSource,
+        /// Whether messages may leave before the last line was read.
+        start_early: bool,
+    },
+}
+
+/// Creates the campaign; the answer of the API.
+pub(crate) async fn create(api: &Api, draft: Draft, audience: Audience) -> Result<Value, Problem> {
+    let Campaign { workspace, account, .. } = draft.campaign;
+    let account = api
+        .core
+        .account(workspace, account)
+        .await?
+        .ok_or_else(|| Problem::invalid("/account_id", "there is no such account"))?;
+    let media = media::of_variants(api, workspace, &draft.campaign.variants).await?;
+    media_are_allowed(&account, &draft.campaign.variants)?;
+    let warnings = fitting::check(api, &account, &draft.campaign.variants).await?;
+    let mut shown = match audience {
+        Audience::Now(lines) => plan_now(api, draft, &account, &media, lines).await?,
+        Audience::Later { source, start_early } => {
+            let planning = Planning { source, lines: 0, start_early, failed: None };
+            plan_later(api, draft, &account, &media, planning).await?
+        }
+    };
+    shown["warnings"] = json!(warnings);
+    Ok(shown)
+}
+
+/// A message whose file the account's safety rules forbid would be skipped for everybody.
+fn media_are_allowed(account: &Account, variants: &[Variant]) -> Result<(), Problem> {
+    let allowed = &account.safety.allowed_media_types;
+    for (index, variant) in variants.iter().enumerate() {
+        if let Some((_, kind)) = variant.message.media_of_kinds().into_iter().find(|(_, kind)| !allowed.contains(kind))
+        {
+            let reason = format!("the account's safety.allowed_media_types does not allow a file of type {kind}");
+            return Err(Problem::invalid(format!("/variants/{index}/message"), reason));
+        }
+    }
+    Ok(())
+}
+
+async fn plan_now(
+    api: &Api,
+    draft: Draft,
+    account: &Account,
+    media: &[MediaId],
+    lines: Lines,
+) -> Result<Value, Problem> {
+    let Draft { mut campaign, urls } = draft;
+    let rules =
+        Rules { campaign: campaign.id, variants: campaign.variants.clone(), holdout_percent: campaign.holdout_percent };
+    let ids = (campaign.workspace, campaign.id);
+    let laid = lay(&api.bucket, ids, Planner::new(rules), lines, &mut ()).await.map_err(problem)?;
+    let Laid { progress, first_skipped, regions } = laid;
+    if progress.planned == 0 {
+        return Err(nobody(progress.skipped, progress.held_out, first_skipped.first()));
+    }
+    campaign.recipients = progress.planned + progress.skipped + progress.held_out;
+    campaign.skipped = progress.skipped;
+    campaign.holdout = progress.held_out;
+    campaign.pages = progress.pages;
+    campaign.regions = regions;
+    campaign.shards = shards_for(progress.planned);
+    campaign.links = make_links(api, account, &campaign, &urls, campaign.pages * PAGE_SIZE).await?;
+    let stored = write(api, campaign, media).await?;
+    answer(&stored, &first_skipped, account.effective_rate().0)
+}
+
+async fn plan_later(
+    api: &Api,
+    draft: Draft,
+    account: &Account,
+    media: &[MediaId],
+    planning: Planning,
+) -> Result<Value, Problem> {
+    let Draft { mut campaign, urls } = draft;
+    // How many there are is known at the end; both must stay as they are from the first message on.
+    campaign.shards = shards_for(u32::MAX);
+    campaign.links = make_links(api, account, &campaign, &urls, RecipientSeq::MAX.get()).await?;
+    campaign.planning = Some(planning);
+    let command = DispatchCommand::Plan { workspace: campaign.workspace, campaign: campaign.id };
+    api.core.open_job(&command, UnixMillis::now()).await?;
+    let stored = write(api, campaign, media).await?;
+    if let Err(error) = api.dispatch.send(&command, Duration::ZERO).await {
+        tracing::warn!(campaign = %stored.id, %error, "dispatch could not be woken; its schedule will do it");
+    }
+    answer(&stored, &[], account.effective_rate().0)
+}
+
+/// Writes the campaign, after its files know that they are carried by it; what is stored, if an earlier run of this very
+/// request has written it: it may have been started since.
+async fn write(api: &Api, campaign: Campaign, media: &[MediaId]) -> Result<Campaign, Problem> {
+    media::note_use(api, campaign.workspace, campaign.id, media).await?;
+    let created = api.core.create_campaign(&campaign).await?;
+    let stored = if created { None } else { api.core.campaign(campaign.workspace, campaign.id).await? };
+    Ok(stored.unwrap_or(campaign))
+}
+
+fn answer(campaign: &Campaign, skipped: &[Skipped], account_rate: u32) -> Result<Value, Problem> {
+    let mut shown = serde_json::to_value(CampaignView::from(campaign)).map_err(|error| Problem::internal(&error))?;
+    shown["skipped_count"] = json!(campaign.skipped);
+    shown["skipped"] = json!(skipped);
+    let starts_at = campaign.schedule.start_at.unwrap_or(campaign.created_at);
+    shown["estimate"] = match campaign.planning {
+        Some(_) => Value::Null,
+        None => json!({
+            "duration_s": campaign.planned().div_ceil(campaign.rate(account_rate)),
+            "messages": campaign.planned(),
+            "cost": estimate_regions(campaign, &campaign.regions, starts_at),
+        }),
+    };
+    Ok(shown)
+}
+
+fn nobody(skipped: u32, held_out: u32, first: Option<&Skipped>) -> Problem {
+    match first {
+        Some(Skipped { line, reason, .. }) => Problem::invalid(
+            "/audience",
+            format!("no line can be sent to; {skipped} were skipped, the first (line {line}) because {reason}"),
+        ),
+        None if held_out > 0 => Problem::invalid("/audience", "everybody in the audience is held out"),
+        None => Problem::invalid("/audience", "the audience is empty"),
+    }
+}
+
+/// Why an audience could not be laid, as the API answers it.
+pub(crate) fn problem(error: NotLaid) -> Problem {
+    match error {
+        NotLaid::Lines(error) => unreadable(&error),
+        NotLaid::Blob(error) => error.into(),
+        NotLaid::Store(error) => error.into(),
+        NotLaid::Json(_) | NotLaid::Cut(_) | NotLaid::Stopped => Problem::internal(&error),
+    }
+}
+
+/// Why an audience cannot be read, as the API answers it.
+pub(crate) fn unreadable(error: &NoLines) -> Problem {
+    match error {
+        NoLines::Blob(_) | NoLines::Store(_) => Problem::unavailable(error),
+        NoLines::Damaged(_) => Problem::internal(error),
+        NoLines::Csv(_) | NoLines::Gone(_) | NoLines::Replaced | NoLines::TooLarge => {
+            Problem::invalid("/audience", error.to_string())
+        }
+    }
+}
+
+/// One row for each destination; the recipients' codes are computed from it. A run after a crash finds its own links.
+async fn make_links(
+    api: &Api,
+    account: &Account,
+    campaign: &Campaign,
+    urls: &[String],
+    recipients: u32,
+) -> Result<Vec<CampaignLink>, Problem> {
+    let mut links = Vec::new();
+    for url in urls {
+        let mut link = Link {
+            v: 1,
+            id: candidate(campaign.id, url, 0),
+            workspace: account.workspace,
+            account: account.id,
+            campaign: campaign.id,
+            url: url.clone(),
+            kid: api.links.newest_kid(),
+            recipients,
+            shards: campaign.shards,
+            expires_at: None,
+            revoked_at: None,
+            created_at: UnixMillis::now(),
+        };
+        let mut tries = 0;
+        while !api.core.create_link(&link).await? {
+            let there = api.core.link(link.id).await?;
+            if there.is_some_and(|there| there.campaign == campaign.id && there.url == *url) {
+                break;
+            }
+            tries += 1;
+            if tries > 100 {
+                return Err(Problem::internal(&"no free link number was found in 100 tries"));
+            }
+            link.id = candidate(campaign.id, url, tries);
+        }
+        links.push(CampaignLink { id: link.id, url: url.clone() });
+    }
+    Ok(links)
+}
+
+/// A number for the link, spread over all 26 bits and the same for every run of the same request.
+fn candidate(campaign: CampaignId, url: &str, tries: u32) -> LinkId {
+    let mut hash = Sha256::new();
+    hash.update(campaign.ulid().to_bytes());
+    hash.update(tries.to_be_bytes());
+    hash.update(url.as_bytes());
+    let digest = hash.finalize();
+    let bits = u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]) & LinkId::MAX.get();
+    LinkId::new(bits).unwrap_or(LinkId::MAX)
+}
