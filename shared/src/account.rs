@@ -7,7 +7,7 @@ mod limits;
 pub mod news;
 pub mod rate;
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;
 pub mod state;
 
 use serde::{Deserialize, Serialize};

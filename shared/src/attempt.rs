@@ -7,6 +7,7 @@
 pub mod callback;
 pub mod claim;
 pub mod earlier;
+pub mod pricing;
 
 use serde::{Deserialize, Serialize};
 
@@ -216,6 +217,9 @@ pub struct Attempt {
     /// The exact JSON that Meta answered to the send.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub response: Option<String>,
+    /// What Meta has told of its price, with the first status that did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pricing: Option<pricing::Pricing>,
     /// See [`Flag::Accepted`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted: Option<Moment>,
@@ -318,6 +322,7 @@ impl Attempt {
             unknown: None,
             wamid: None,
             response: None,
+            pricing: None,
             accepted: None,
             sent: None,
             delivered: None,

@@ -20,6 +20,7 @@ use crate::id::{AccountId, CampaignId, WorkspaceId};
 use crate::link::code::LinkId;
 use crate::local_time::{LocalTime, QuietHours};
 use crate::phone::PhoneNumber;
+use crate::price::Regions;
 use crate::time::UnixMillis;
 
 /// Recipients on one page of the audience: the unit of work of the sender, and of one reservation of its rate.
@@ -179,6 +180,9 @@ pub struct Campaign {
     /// When the messages so far have cost this much, the campaign pauses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<Money>,
+    /// How often its budget was used up: each resume lets it cost as much again.
+    #[serde(default)]
+    pub budget_renewals: u16,
     /// The campaign that this one tries out on a few people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test_of: Option<CampaignId>,
@@ -191,6 +195,9 @@ pub struct Campaign {
     /// People of the audience who are held out.
     #[serde(default)]
     pub holdout: u32,
+    /// The recipients that are sent to, by region; see [`crate::price::regions_of`].
+    #[serde(default, skip_serializing_if = "Regions::is_empty")]
+    pub regions: Regions,
     /// The audience is still being read: `recipients`, `skipped`, `holdout` and `pages` grow. Absent when it is whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub planning: Option<Planning>,
@@ -243,6 +250,13 @@ impl Campaign {
     #[must_use]
     pub fn has_expired(&self, now: UnixMillis) -> bool {
         self.schedule.expires_at.is_some_and(|end| end <= now)
+    }
+
+    /// Whether it ended because its time was over: whoever had no message by then gets none.
+    #[must_use]
+    pub fn ended_by_its_time(&self) -> bool {
+        let ended = self.finished_at.filter(|_| self.status == Status::Completed);
+        ended.zip(self.schedule.expires_at).is_some_and(|(ended, end)| ended >= end)
     }
 
     /// Where the recipient's attempt lies.
@@ -304,8 +318,20 @@ fn draw(domain: &[u8], campaign: CampaignId, phone: &PhoneNumber) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// A draft of a text to nobody.
+    pub(crate) fn campaign() -> Campaign {
+        serde_json::from_value(serde_json::json!({
+            "v": 1, "id": "cmp_01J00000000000000000000000", "workspace": WorkspaceId::FIRST,
+            "account": "acc_01J00000000000000000000000", "name": "Offer", "category": "marketing",
+            "variants": [{"name": "A", "weight": 1, "message": {"type": "text", "text": {"body": "Hi"}}}],
+            "schedule": {}, "on_unknown": "leave", "links": [], "recipients": 0, "skipped": 0, "pages": 0, "shards": 1,
+            "status": "draft", "next_page": 0, "done_before": 0, "created_at": 7,
+        }))
+        .unwrap()
+    }
 
     fn variant(name: &str, weight: u32) -> Variant {
         Variant { name: name.to_owned(), weight, message: Message::text("hi") }

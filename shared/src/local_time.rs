@@ -1,6 +1,7 @@
 //! Wall-clock time where a recipient lives: quiet hours, and the moment at which a wall time comes. The place is told
 //! from the phone number's region alone (see [`zones`]); nothing here knows a clock or a person's address.
 
+pub mod hours;
 mod wall;
 pub mod zones;
 

@@ -1,15 +1,19 @@
 //! What Meta charges for messages: a dated rate card as data, and an estimate before a campaign is sent. What was in
 //! fact charged comes with the statuses of the messages; nothing here is a bill.
 
+pub mod budget;
 mod card;
 mod estimate;
+pub mod ledger;
+mod regions;
 
 use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-pub use self::card::{Market, Rate, market_of, rate};
+pub use self::card::{Market, Rate, dearest_rate, market_of, rate};
 pub use self::estimate::{Estimate, charged_as, estimate};
+pub use self::regions::{NOWHERE, Regions, estimate_regions, newest_card, regions_of};
 
 /// The currency of all amounts here.
 pub const CURRENCY: &str = "USD";
@@ -37,6 +41,15 @@ impl Micros {
     #[must_use]
     pub const fn times(self, count: u64) -> Self {
         Self(self.0.saturating_mul(count))
+    }
+
+    /// The amount shared by so many, to a millionth and rounded down; `None` when there is nobody.
+    #[must_use]
+    pub const fn shared_by(self, people: u64) -> Option<Self> {
+        match self.0.checked_div(people) {
+            Some(share) => Some(Self(share)),
+            None => None,
+        }
     }
 
     /// Both amounts together.

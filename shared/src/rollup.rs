@@ -8,6 +8,7 @@
 pub mod contribution;
 pub mod histogram;
 pub mod tally;
+pub mod unsent;
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -5,6 +5,7 @@
 //! that send at once share the rate fairly (see [`share`]); minutes, hours and days are counted beside it (see [`window`]).
 //! Times are whole microseconds, so that no rounding adds up. Nothing here knows a clock or a table.
 
+pub mod outlook;
 pub mod portfolio;
 pub mod share;
 mod slots;

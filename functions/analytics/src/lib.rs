@@ -1,6 +1,7 @@
 //! What a campaign has achieved, read from counters, and who its recipients are, read from rows. Reads only.
 
 mod people;
+mod person;
 mod report;
 
 use std::sync::Arc;

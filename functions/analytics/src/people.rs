@@ -1,27 +1,27 @@
 //! The recipients behind the figures, in the order of the audience: those who were not sent to yet as well.
 
+use std::fmt;
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
-use shared::attempt::{Attempt, AttemptKey, Flag, Seq, Stage, Standing};
+use serde::Deserialize;
+use serde_json::json;
+use shared::attempt::{Attempt, AttemptKey, Seq, Stage, Standing};
 use shared::blob::audience::UnreadableList;
 use shared::blob::key;
-use shared::campaign::audience::{HeldOut, Recipient, Skipped};
-use shared::campaign::planner::PART_LINES;
+use shared::campaign::audience::{HeldOut, Recipient};
 use shared::campaign::{Campaign, PAGE_SIZE, PageNumber};
 use shared::http::auth::Caller;
 use shared::http::limit;
 use shared::http::params::Params;
 use shared::http::problem::Problem;
-use shared::meta::error::ErrorClass;
+use shared::skipped;
 use shared::store::Consistency;
 
+use crate::person::{Person, as_csv, standing};
 use crate::{Analytics, find};
 
 /// Pages of the audience looked through for one page of a list; a rare filter then goes on with the cursor.
@@ -42,7 +42,7 @@ pub(crate) struct Asked {
     status: Option<String>,
     variant: Option<String>,
     limit: Option<String>,
-    cursor: Option<u32>,
+    cursor: Option<String>,
     format: Option<String>,
 }
 
@@ -65,19 +65,40 @@ enum Wanted {
     Skipped,
 }
 
-/// A recipient as the API shows them.
-#[derive(Serialize)]
-struct Person {
-    phone: String,
-    name: Option<String>,
-    variant: String,
-    status: &'static str,
-    stage: Option<&'static str>,
-    flags: Value,
-    attempt: u16,
-    wamid: Option<String>,
-    error: Option<Value>,
-    opted_out: bool,
+/// Where a list goes on; as text, a recipient's place alone is a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cursor {
+    /// At this line, from 0, of those that planning has skipped.
+    LeftOut(u32),
+    /// At this recipient.
+    Recipient(u32),
+}
+
+const LEFT_OUT: &str = "planning-";
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::LeftOut(line) => write!(f, "{LEFT_OUT}{line}"),
+            Self::Recipient(seq) => write!(f, "{seq}"),
+        }
+    }
+}
+
+impl Cursor {
+    /// Where the list begins or goes on.
+    fn read(given: Option<&str>, filter: &Filter) -> Result<Self, Problem> {
+        let Some(given) = given else {
+            // Lines that were left out have neither a stage nor a variant.
+            let left_out = filter.status == Some(Wanted::Skipped) && filter.stage.is_none() && filter.variant.is_none();
+            return Ok(if left_out { Self::LeftOut(0) } else { Self::Recipient(0) });
+        };
+        let read = match given.strip_prefix(LEFT_OUT) {
+            Some(line) => line.parse().map(Self::LeftOut),
+            None => given.parse().map(Self::Recipient),
+        };
+        read.map_err(|_| Problem::invalid("/cursor", "must be the next_cursor of an earlier answer"))
+    }
 }
 
 impl Filter {
@@ -111,8 +132,8 @@ impl Filter {
         })
     }
 
-    fn wants(&self, variant: usize, attempt: Option<&Attempt>) -> bool {
-        let standing = attempt.map_or(Standing::Pending, Attempt::standing);
+    fn wants(&self, campaign: &Campaign, variant: usize, attempt: Option<&Attempt>) -> bool {
+        let standing = standing(campaign, attempt);
         let stage = self.stage.is_none_or(|stage| match (self.stuck, standing) {
             (true, Standing::Reached(furthest)) => furthest == stage,
             (true, _) => false,
@@ -124,7 +145,8 @@ impl Filter {
             Wanted::Failed => standing == Standing::Failed,
             Wanted::Reached => matches!(standing, Standing::Reached(_)),
             Wanted::OptedOut => attempt.is_some_and(|attempt| attempt.opted_out.is_some()),
-            Wanted::HeldOut | Wanted::Skipped => false,
+            Wanted::Skipped => standing == Standing::Skipped,
+            Wanted::HeldOut => false,
         });
         stage && status && self.variant.is_none_or(|wanted| wanted == variant)
     }
@@ -145,21 +167,53 @@ pub(crate) async fn list(
         Some(_) => return Err(Problem::invalid("/format", "must be json or csv")),
     };
     let most = if csv { CSV_ROWS } else { limit(asked.limit.as_deref())? };
-    let (workspace, id, from) = (campaign.workspace, campaign.id, asked.cursor.unwrap_or(0));
-    match filter.status {
-        Some(Wanted::Skipped) => {
-            let key = |part| key::skipped(workspace, id, part);
-            return listed::<Skipped>(&analytics, key, campaign.skipped, from, most).await;
-        }
-        Some(Wanted::HeldOut) => {
-            let key = |part| key::held_out(workspace, id, part);
-            return listed::<HeldOut>(&analytics, key, campaign.holdout, from, most).await;
-        }
-        _ => {}
-    }
     let pages = if csv { PAGES_A_CSV } else { PAGES_A_REQUEST };
-    let (people, next) = walk(&analytics, &campaign, &filter, from, most, pages).await?;
+    let mut people = Vec::new();
+    let mut cursor = Cursor::read(asked.cursor.as_deref(), &filter)?;
+    if filter.status == Some(Wanted::HeldOut) {
+        return held_out(&analytics, &campaign, cursor, most).await;
+    }
+    if let Cursor::LeftOut(from) = cursor {
+        let lines = skipped::lines(&analytics.bucket, &campaign, from, most).await.map_err(unreadable)?;
+        let read = from.saturating_add(u32::try_from(lines.len()).unwrap_or(u32::MAX));
+        let more = !lines.is_empty() && read < campaign.skipped;
+        cursor = if more { Cursor::LeftOut(read) } else { Cursor::Recipient(0) };
+        people.extend(lines.into_iter().map(|line| Person::left_out(&campaign, line)));
+    }
+    let next = match cursor {
+        Cursor::LeftOut(_) => Some(cursor),
+        Cursor::Recipient(from) => {
+            let (found, next) = walk(&analytics, &campaign, &filter, from, most - people.len(), pages).await?;
+            people.extend(found);
+            next.map(Cursor::Recipient)
+        }
+    };
+    let next = next.map(|next| next.to_string());
     if csv { as_csv(&people, next) } else { Ok(Json(json!({"data": people, "next_cursor": next})).into_response()) }
+}
+
+/// Those who get no message on purpose.
+async fn held_out(
+    analytics: &Analytics,
+    campaign: &Campaign,
+    cursor: Cursor,
+    most: usize,
+) -> Result<Response, Problem> {
+    let (Cursor::LeftOut(from) | Cursor::Recipient(from)) = cursor;
+    let (workspace, id) = (campaign.workspace, campaign.id);
+    let key = |part| key::held_out(workspace, id, part);
+    let people: Vec<HeldOut> =
+        analytics.bucket.rows_from(key, campaign.holdout, from, most).await.map_err(unreadable)?;
+    let read = from.saturating_add(u32::try_from(people.len()).unwrap_or(u32::MAX));
+    let next = (!people.is_empty() && read < campaign.holdout).then(|| read.to_string());
+    Ok(Json(json!({"data": people, "next_cursor": next})).into_response())
+}
+
+fn unreadable(error: UnreadableList) -> Problem {
+    match error {
+        UnreadableList::Blob(error) => error.into(),
+        UnreadableList::Damaged(error) => Problem::internal(&error),
+    }
 }
 
 /// Walks the audience from `from` on until enough are found; where to go on, if there is more.
@@ -181,115 +235,16 @@ async fn walk(
         let attempts = analytics.core.attempts(&keys, Consistency::Eventual).await?;
         for recipient in recipients.into_iter().filter(|recipient| recipient.seq.0 >= from) {
             let attempt = attempts.get(&recipient.seq);
-            if !filter.wants(usize::from(recipient.variant.0), attempt) {
+            if !filter.wants(campaign, usize::from(recipient.variant.0), attempt) {
                 continue;
             }
             if found.len() == most {
                 return Ok((found, Some(recipient.seq.0)));
             }
-            found.push(person(campaign, &recipient, attempt));
+            found.push(Person::new(campaign, &recipient, attempt));
         }
     }
     Ok((found, (end < campaign.pages).then_some(end * PAGE_SIZE)))
-}
-
-fn person(campaign: &Campaign, recipient: &Recipient, attempt: Option<&Attempt>) -> Person {
-    let variant = campaign.variants.get(usize::from(recipient.variant.0));
-    let (status, stage) = match attempt.map_or(Standing::Pending, Attempt::standing) {
-        Standing::Pending => ("pending", None),
-        Standing::Skipped => ("skipped", None),
-        Standing::Unknown => ("unknown", None),
-        Standing::Failed => ("failed", None),
-        Standing::Reached(stage) => ("reached", Some(stage.name())),
-    };
-    let flags = Flag::ALL.into_iter().filter_map(|flag| {
-        let moment = attempt?.flag(flag)?;
-        let times = json!({"at": moment.at.to_rfc3339(), "seen": moment.seen.to_rfc3339()});
-        Some((flag.name().to_owned(), times))
-    });
-    let error = attempt.and_then(|attempt| attempt.failed.as_ref()).map(|failure| {
-        json!({
-            "code": failure.code,
-            "title": failure.title,
-            "details": failure.details,
-            "at": failure.at.to_rfc3339(),
-            "class": ErrorClass::of(failure.code, 400, false),
-        })
-    });
-    Person {
-        phone: recipient.phone.as_str().to_owned(),
-        name: recipient.name.clone(),
-        variant: variant.map(|variant| variant.name.clone()).unwrap_or_default(),
-        status,
-        stage,
-        flags: Value::Object(flags.collect()),
-        attempt: attempt.map_or(0, |attempt| attempt.number),
-        wamid: attempt.and_then(|attempt| attempt.wamid.clone()),
-        error,
-        opted_out: attempt.is_some_and(|attempt| attempt.opted_out.is_some()),
-    }
-}
-
-/// Rows of a list that lies in the bucket in parts, from one position on.
-async fn listed<T: Serialize + DeserializeOwned>(
-    analytics: &Analytics,
-    key: impl Fn(u32) -> String,
-    total: u32,
-    from: u32,
-    most: usize,
-) -> Result<Response, Problem> {
-    let part_lines = u32::try_from(PART_LINES).unwrap_or(u32::MAX);
-    let mut rows: Vec<T> = Vec::new();
-    for part in from / part_lines..total.div_ceil(part_lines) {
-        let skip = if part == from / part_lines { from % part_lines } else { 0 };
-        let found: Vec<T> = analytics.bucket.ndjson(&key(part)).await.map_err(|error| match error {
-            UnreadableList::Blob(error) => Problem::from(error),
-            UnreadableList::Damaged(error) => Problem::internal(&error),
-        })?;
-        rows.extend(found.into_iter().skip(skip as usize).take(most - rows.len()));
-        if rows.len() >= most {
-            break;
-        }
-    }
-    let read = from.saturating_add(u32::try_from(rows.len()).unwrap_or(u32::MAX));
-    let next = (!rows.is_empty() && read < total).then_some(read);
-    Ok(Json(json!({"data": rows, "next_cursor": next})).into_response())
-}
-
-fn as_csv(people: &[Person], next: Option<u32>) -> Result<Response, Problem> {
-    let failed = |error: csv::Error| Problem::internal(&error);
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    let flags = Flag::ALL.map(Flag::name);
-    let mut header = vec!["phone", "name", "variant", "status", "stage", "error_code", "wamid"];
-    header.extend(flags);
-    writer.write_record(&header).map_err(failed)?;
-    for person in people {
-        let code = person.error.as_ref().map(|error| error["code"].to_string()).unwrap_or_default();
-        let mut row = vec![
-            person.phone.clone(),
-            harmless(person.name.as_deref().unwrap_or_default()),
-            harmless(&person.variant),
-            person.status.to_owned(),
-            person.stage.unwrap_or_default().to_owned(),
-            code,
-            person.wamid.clone().unwrap_or_default(),
-        ];
-        row.extend(flags.map(|flag| person.flags[flag]["at"].as_str().unwrap_or_default().to_owned()));
-        writer.write_record(&row).map_err(failed)?;
-    }
-    let body = writer.into_inner().map_err(|error| Problem::internal(&error))?;
-    let mut response = body.into_response();
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("text/csv; charset=utf-8"));
-    if let Some(next) = next {
-        headers.insert("x-next-cursor", header::HeaderValue::from(next));
-    }
-    Ok(response)
-}
-
-/// A spreadsheet takes a text that begins with one of these for a formula.
-fn harmless(text: &str) -> String {
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text.to_owned() }
 }
 
 /// `GET /v1/campaigns/{id}/recipients/{phone}`.
@@ -307,7 +262,7 @@ pub(crate) async fn one(
         variant: attempt.variant,
         variables: std::collections::BTreeMap::new(),
     };
-    Ok(Json(person(&campaign, &recipient, Some(&attempt))).into_response())
+    Ok(Json(Person::new(&campaign, &recipient, Some(&attempt))).into_response())
 }
 
 /// `GET /v1/campaigns/{id}/recipients/{phone}/send-response`: the exact JSON that Meta answered.
@@ -327,4 +282,22 @@ async fn sent_to(analytics: &Analytics, campaign: &Campaign, phone: &str) -> Res
     let key = analytics.core.recipient_key(campaign, phone).await?.ok_or_else(missing)?;
     let attempt = analytics.core.attempt(&key).await?.ok_or_else(missing)?;
     Ok((key.seq, attempt))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_is_read_back_and_skipped_lines_come_first() {
+        let skipped = Filter { stage: None, stuck: false, status: Some(Wanted::Skipped), variant: None };
+        for cursor in [Cursor::LeftOut(12), Cursor::Recipient(300)] {
+            assert_eq!(Cursor::read(Some(&cursor.to_string()), &skipped).unwrap(), cursor);
+        }
+        assert_eq!(Cursor::read(None, &skipped).unwrap(), Cursor::LeftOut(0));
+        assert_eq!(Cursor::read(None, &Filter { variant: Some(0), ..skipped }).unwrap(), Cursor::Recipient(0));
+        let all = Filter { stage: None, stuck: false, status: None, variant: None };
+        assert_eq!(Cursor::read(None, &all).unwrap(), Cursor::Recipient(0));
+        assert!(Cursor::read(Some("x"), &all).is_err());
+    }
 }

@@ -7,8 +7,10 @@ use shared::attempt::Stage;
 use shared::campaign::{Campaign, Status};
 use shared::id::CampaignId;
 use shared::meta::error::ErrorClass;
+use shared::price::ledger::{Cost, DELIVERED, Spent};
 use shared::rollup::histogram::quantile;
 use shared::rollup::tally::{Tally, VariantTally};
+use shared::rollup::unsent::Unsent;
 use shared::time::{UnixMillis, rfc3339};
 
 /// Version of the definitions behind the figures.
@@ -25,10 +27,13 @@ pub struct Report {
     recipients: i64,
     pending: i64,
     skipped: i64,
+    /// Why they were skipped; adds up to `skipped`.
+    skips: BTreeMap<String, i64>,
     unknown: i64,
     holdout: i64,
     #[serde(flatten)]
     figures: Figures,
+    cost: Cost,
     clicks: Clicks,
     variants: Vec<VariantReport>,
 }
@@ -38,8 +43,11 @@ pub struct Report {
 struct VariantReport {
     name: String,
     unknown: i64,
+    /// Left out when it was their turn.
+    skipped: i64,
     #[serde(flatten)]
     figures: Figures,
+    cost: Cost,
     clicks: UniqueClicks,
 }
 
@@ -136,16 +144,17 @@ impl Report {
     #[must_use]
     pub fn new(campaign: &Campaign, tally: &Tally, as_of: UnixMillis) -> Self {
         let all = tally.all();
-        let settled: i64 = Stage::ALL.iter().map(|stage| all.stuck_at(*stage)).sum::<i64>()
-            + all.count("failed")
-            + all.count("unknown")
-            + all.count("skipped");
+        let unsent = Unsent::of(campaign, &all);
+        let began = campaign.started_at.unwrap_or(campaign.created_at);
         let variants = campaign.variants.iter().zip(0_u8..).map(|(variant, index)| {
             let counted = tally.variant(index);
+            let spent = Spent::on(&counted, DELIVERED, &variant.message, campaign.category, began);
             VariantReport {
                 name: variant.name.clone(),
                 unknown: counted.count("unknown"),
+                skipped: counted.count("skipped"),
                 clicks: UniqueClicks { unique: counted.reached(Stage::Clicked) },
+                cost: Cost::shared(spent, &counted),
                 figures: Figures::new(&counted),
             }
         });
@@ -155,10 +164,12 @@ impl Report {
             as_of,
             definition_version: DEFINITION_VERSION,
             recipients: i64::from(campaign.recipients),
-            pending: i64::from(campaign.planned()) - settled,
-            skipped: i64::from(campaign.skipped) + all.count("skipped"),
+            pending: unsent.pending,
+            skipped: unsent.skipped,
+            skips: unsent.skips,
             unknown: all.count("unknown"),
             holdout: i64::from(campaign.holdout),
+            cost: Cost::shared(Spent::by(campaign, tally, DELIVERED), &all),
             clicks: Clicks::new(tally, &all),
             variants: variants.collect(),
             figures: Figures::new(&all),

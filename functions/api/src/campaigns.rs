@@ -7,7 +7,6 @@ use axum::http::{StatusCode, header};
 use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use shared::account::DEFAULT_RATE;
 use shared::campaign::{Campaign, PageNumber, Status};
 use shared::http::auth::Caller;
 use shared::http::params::Params;
@@ -16,6 +15,8 @@ use shared::http::{body, limit};
 use shared::id::CampaignId;
 use shared::rollup::contribution::{campaign_pk, hour_of, view as views};
 use shared::rollup::tally::{Tally, accepted_in_last_minute};
+use shared::rollup::unsent::Unsent;
+use shared::store::PageState;
 use shared::time::UnixMillis;
 
 use crate::Api;
@@ -23,6 +24,7 @@ use crate::audience;
 use crate::create::{self, NewCampaign};
 use crate::draft;
 use crate::idempotency::NewId;
+use crate::outlook::{self, Pace};
 use crate::view::{self, CampaignView};
 
 /// Where a list goes on.
@@ -112,11 +114,13 @@ pub(crate) async fn shown(api: &Api, campaign: &Campaign) -> Result<Value, Probl
     }
     let actual = accepted_in_last_minute(minutes.iter().map(|item| (item.sk.as_str(), &item.counts)), now);
     let account = api.core.account(campaign.workspace, campaign.account).await?;
-    let target = campaign.rate(account.map_or(DEFAULT_RATE, |account| account.effective_rate().0));
-    let (pages_done, waiting) = pages(api, campaign, now).await?;
-    let left = i64::from(campaign.planned()) - tally.count("claimed");
-    let eta = (campaign.status == Status::Running && left > 0)
-        .then(|| UnixMillis(now.0 + left * 1_000 / i64::from(target)).to_rfc3339());
+    let state = api.core.throttle_state(campaign.workspace, campaign.account).await?;
+    let pace = Pace::of(campaign, account.as_ref(), &state, now);
+    let (pages_done, pages) = pages(api, campaign).await?;
+    let waiting = outlook::waiting(campaign, account.as_ref(), &state, &pages, now);
+    let unsent = Unsent::of(campaign, &tally);
+    let left = i64::from(campaign.planned()) - tally.count("claimed") - tally.count("skipped");
+    let eta = pace.eta(left, now).filter(|_| campaign.status == Status::Running).map(UnixMillis::to_rfc3339);
 
     let mut shown = serde_json::to_value(CampaignView::from(campaign)).map_err(|error| Problem::internal(&error))?;
     shown["progress"] = json!({
@@ -124,38 +128,25 @@ pub(crate) async fn shown(api: &Api, campaign: &Campaign) -> Result<Value, Probl
         "pages_done": pages_done,
         "claimed": tally.count("claimed"),
         "accepted": tally.count("accepted"),
-        "skipped": campaign.skipped,
+        "skipped": unsent.skipped,
         "holdout": campaign.holdout,
         "failed": tally.count("failed"),
         "unknown": tally.count("unknown"),
     });
-    shown["rate"] = json!({"target": target, "actual_1m": round(actual)});
+    shown["rate"] = pace.shown(actual);
     shown["eta"] = json!(eta);
     shown["waiting"] = waiting;
     Ok(shown)
 }
 
-/// Pages done, and what the campaign waits for.
-async fn pages(api: &Api, campaign: &Campaign, now: UnixMillis) -> Result<(u32, Value), Problem> {
+/// Pages done, and those that are not, as far as they were given out.
+async fn pages(api: &Api, campaign: &Campaign) -> Result<(u32, Vec<PageState>), Problem> {
     if campaign.status == Status::Scheduled {
-        let until = campaign.schedule.start_at.map(UnixMillis::to_rfc3339);
-        return Ok((0, json!({"reason": "the campaign waits for its time", "until": until})));
+        return Ok((0, Vec::new()));
     }
     let from = PageNumber(campaign.done_before);
     let states = api.core.pages_from(campaign.workspace, campaign.id, from).await?;
-    let done = states.iter().filter(|(_, state)| state.done_at.is_some()).count();
-    let waiting = states
-        .iter()
-        .filter(|(_, state)| state.done_at.is_none())
-        .filter_map(|(_, state)| Some((state.deferred_until?, state.deferred_because.as_deref()?)))
-        .filter(|(until, _)| *until > now)
-        .min_by_key(|(until, _)| *until)
-        .map_or(Value::Null, |(until, reason)| json!({"reason": reason, "until": until.to_rfc3339()}));
-    Ok((campaign.done_before + u32::try_from(done).unwrap_or(0), waiting))
-}
-
-/// Messages a minute as messages a second, to one decimal.
-#[allow(clippy::cast_precision_loss, reason = "messages of a minute are far below 2^52")]
-fn round(per_minute: i64) -> f64 {
-    (per_minute as f64 / 6.0).round() / 10.0
+    let this_round = states.into_iter().map(|(_, state)| state).filter(|state| state.round == campaign.round);
+    let (done, left): (Vec<_>, Vec<_>) = this_round.partition(|state| state.done_at.is_some());
+    Ok((campaign.done_before + u32::try_from(done.len()).unwrap_or(0), left))
 }

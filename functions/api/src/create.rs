@@ -2,14 +2,16 @@
 //! it is in [`draft`](crate::draft).
 
 use serde::Deserialize;
-use serde_json::Value;
+use shared::attempt::Money;
 use shared::campaign::{Campaign, Category, OnUnknown, Schedule, Status, Variant};
 use shared::http::problem::{FieldError, Problem};
 use shared::id::{AccountId, CampaignId, WorkspaceId};
+use shared::price::Regions;
 use shared::time::UnixMillis;
 
 use crate::audience::AudienceField;
 use crate::draft::Draft;
+use crate::terms::{self, NewSchedule};
 
 /// Longest name and tag, in characters.
 pub(crate) const MAX_NAME_CHARS: usize = 256;
@@ -47,22 +49,9 @@ pub(crate) struct NewCampaign {
     #[serde(default)]
     on_unknown: OnUnknown,
     #[serde(default)]
-    error_threshold: Option<Value>,
+    error_threshold: Option<u32>,
     #[serde(default)]
-    budget: Option<Value>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NewSchedule {
-    #[serde(default, with = "shared::time::rfc3339::option")]
-    start_at: Option<UnixMillis>,
-    #[serde(default)]
-    local_time: Option<Value>,
-    #[serde(default)]
-    quiet_hours: Option<Value>,
-    #[serde(default)]
-    expires_at: Option<Value>,
+    budget: Option<Money>,
 }
 
 const fn yes() -> bool {
@@ -84,18 +73,20 @@ pub(crate) fn draft(workspace: WorkspaceId, id: CampaignId, new: NewCampaign) ->
         tag: new.tag,
         category: new.category,
         variants: new.variants,
-        schedule: Schedule { start_at: new.schedule.and_then(|schedule| schedule.start_at), ..Schedule::default() },
+        schedule: new.schedule.map(Schedule::from).unwrap_or_default(),
         messages_per_second: new.messages_per_second,
         on_unknown: new.on_unknown,
         holdout_percent: new.holdout_percent.unwrap_or(0),
-        error_threshold: None,
+        error_threshold: new.error_threshold,
         forgiven: 0,
-        budget: None,
+        budget: new.budget,
+        budget_renewals: 0,
         test_of: None,
         links: Vec::new(),
         recipients: 0,
         skipped: 0,
         holdout: 0,
+        regions: Regions::new(),
         planning: None,
         pages: 0,
         shards: 1,
@@ -154,19 +145,7 @@ fn check(new: &NewCampaign) -> Result<Vec<String>, Problem> {
     if new.holdout_percent.is_some_and(|percent| percent > MAX_HOLDOUT_PERCENT) {
         wrong("/holdout_percent".to_owned(), format!("must be from 0 to {MAX_HOLDOUT_PERCENT}"));
     }
-    let not_yet = "is not available in this version; leave it out";
-    let schedule = new.schedule.as_ref();
-    for (pointer, given) in [
-        ("/error_threshold", new.error_threshold.is_some()),
-        ("/budget", new.budget.is_some()),
-        ("/schedule/local_time", schedule.is_some_and(|schedule| schedule.local_time.is_some())),
-        ("/schedule/quiet_hours", schedule.is_some_and(|schedule| schedule.quiet_hours.is_some())),
-        ("/schedule/expires_at", schedule.is_some_and(|schedule| schedule.expires_at.is_some())),
-    ] {
-        if given {
-            wrong(pointer.to_owned(), not_yet.to_owned());
-        }
-    }
+    errors.extend(terms::wrong(new.schedule.as_ref(), new.error_threshold, new.budget.as_ref(), UnixMillis::now()));
     if !errors.is_empty() {
         return Err(Problem::all_invalid(errors));
     }

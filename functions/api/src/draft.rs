@@ -15,6 +15,7 @@ use shared::http::problem::Problem;
 use shared::id::{CampaignId, MediaId};
 use shared::link::Link;
 use shared::link::code::{LinkId, RecipientSeq};
+use shared::price::estimate_regions;
 use shared::queue::DispatchCommand;
 use shared::time::UnixMillis;
 
@@ -88,7 +89,7 @@ async fn plan_now(
         Rules { campaign: campaign.id, variants: campaign.variants.clone(), holdout_percent: campaign.holdout_percent };
     let ids = (campaign.workspace, campaign.id);
     let laid = lay(&api.bucket, ids, Planner::new(rules), lines, &mut ()).await.map_err(problem)?;
-    let Laid { progress, first_skipped } = laid;
+    let Laid { progress, first_skipped, regions } = laid;
     if progress.planned == 0 {
         return Err(nobody(progress.skipped, progress.held_out, first_skipped.first()));
     }
@@ -96,6 +97,7 @@ async fn plan_now(
     campaign.skipped = progress.skipped;
     campaign.holdout = progress.held_out;
     campaign.pages = progress.pages;
+    campaign.regions = regions;
     campaign.shards = shards_for(progress.planned);
     campaign.links = make_links(api, account, &campaign, &urls, campaign.pages * PAGE_SIZE).await?;
     let stored = write(api, campaign, media).await?;
@@ -136,12 +138,13 @@ fn answer(campaign: &Campaign, skipped: &[Skipped], account_rate: u32) -> Result
     let mut shown = serde_json::to_value(CampaignView::from(campaign)).map_err(|error| Problem::internal(&error))?;
     shown["skipped_count"] = json!(campaign.skipped);
     shown["skipped"] = json!(skipped);
+    let starts_at = campaign.schedule.start_at.unwrap_or(campaign.created_at);
     shown["estimate"] = match campaign.planning {
         Some(_) => Value::Null,
         None => json!({
             "duration_s": campaign.planned().div_ceil(campaign.rate(account_rate)),
             "messages": campaign.planned(),
-            "cost": null,
+            "cost": estimate_regions(campaign, &campaign.regions, starts_at),
         }),
     };
     Ok(shown)

@@ -16,6 +16,7 @@ use shared::http::auth::Caller;
 use shared::http::body;
 use shared::http::problem::Problem;
 use shared::id::CampaignId;
+use shared::price::Regions;
 use shared::time::UnixMillis;
 
 use crate::Api;
@@ -136,6 +137,7 @@ fn fresh(original: &Campaign, id: CampaignId, now: UnixMillis) -> Campaign {
         recipients: 0,
         skipped: 0,
         holdout: 0,
+        regions: Regions::new(),
         planning: None,
         pages: 0,
         shards: 1,
@@ -143,6 +145,7 @@ fn fresh(original: &Campaign, id: CampaignId, now: UnixMillis) -> Campaign {
         status_reason: None,
         paused_by: None,
         forgiven: 0,
+        budget_renewals: 0,
         round: 0,
         retry_before: None,
         next_page: 0,

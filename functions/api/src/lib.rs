@@ -13,8 +13,11 @@ mod idempotency;
 mod imports;
 mod lifecycle;
 mod media;
+mod outlook;
+mod preflight;
 mod reservation;
 mod templates;
+mod terms;
 mod uploads;
 mod view;
 
@@ -151,6 +154,7 @@ pub fn router(api: Api) -> Router {
         .route("/v1/accounts/{id}/quota", get(accounts::quota::show))
         .route("/v1/campaigns", get(campaigns::list))
         .route("/v1/campaigns/{id}", get(campaigns::one))
+        .route("/v1/campaigns/{id}/preflight", get(preflight::show))
         .route("/v1/accounts/{id}/templates", get(templates::list))
         .route(
             "/v1/accounts/{id}/templates/{template}",

@@ -3,7 +3,8 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 use shared::account::{Account, AccountPausedBy, AccountStatus, Limits, Quality};
-use shared::campaign::{Campaign, Category, Planning, Schedule, Status, Variant};
+use shared::attempt::Money;
+use shared::campaign::{Campaign, Category, OnUnknown, PausedBy, Planning, Schedule, Status, Variant};
 use shared::id::{AccountId, CampaignId};
 use shared::safety::Safety;
 use shared::store::Listed;
@@ -82,12 +83,17 @@ pub(crate) struct CampaignView<'a> {
     variants: &'a [Variant],
     schedule: Schedule,
     messages_per_second: Option<u32>,
+    on_unknown: OnUnknown,
     holdout_percent: u8,
+    error_threshold: Option<u32>,
+    budget: Option<&'a Money>,
     #[serde(skip_serializing_if = "Option::is_none")]
     test_of: Option<CampaignId>,
     links: Vec<Value>,
     status: Status,
     status_reason: Option<&'a str>,
+    paused_by: Option<PausedBy>,
+    round: u16,
     recipients: u32,
     skipped: u32,
     holdout: u32,
@@ -113,11 +119,16 @@ impl<'a> From<&'a Campaign> for CampaignView<'a> {
             variants: &campaign.variants,
             schedule: campaign.schedule,
             messages_per_second: campaign.messages_per_second,
+            on_unknown: campaign.on_unknown,
             holdout_percent: campaign.holdout_percent,
+            error_threshold: campaign.error_threshold,
+            budget: campaign.budget.as_ref(),
             test_of: campaign.test_of,
             links: campaign.links.iter().map(|link| json!({"id": link.id, "url": link.url})).collect(),
             status: campaign.status,
             status_reason: campaign.status_reason.as_deref(),
+            paused_by: campaign.paused_by,
+            round: campaign.round,
             recipients: campaign.recipients,
             skipped: campaign.skipped,
             holdout: campaign.holdout,

@@ -11,8 +11,9 @@ use shared::queue::{QueueUnavailable, SendCommand};
 use shared::store::{StoreError, Transition};
 use shared::time::UnixMillis;
 
+use crate::Dispatch;
+use crate::guard::{self, Allowance, Forgiven, Reason, Verdict};
 use crate::pages::Pages;
-use crate::{Dispatch, guard};
 
 /// Work that is kept enqueued, in time at the campaign's rate: enough to bridge the way through the queue, little
 /// enough for a pause to be felt at once and for pages not to age in the queue.
@@ -52,22 +53,13 @@ pub(crate) async fn campaign(
         let left = "the campaign's time is over; whoever had not been sent to by then was skipped";
         return end(dispatch, &campaign, account.as_ref(), Some(left.to_owned()), now).await;
     }
-    if let Some(reason) = guard::reason_to_pause(dispatch, &campaign).await? {
-        let pause = Transition {
-            from: Status::Running,
-            to: Status::Paused,
-            reason: Some(reason.text),
-            paused_by: Some(PausedBy::Errors),
-            at: now,
-            due: None,
-        };
-        // Paused first: a crash in between pauses it once more after the resume, and never lets it run on.
-        if dispatch.core.transition(workspace, id, &pause).await? {
-            dispatch.core.forgive(workspace, id, reason.failed).await?;
-        }
-        return Ok(());
-    }
     let pages = Pages::read(&dispatch.core, &campaign).await?;
+    let is_done = pages.done_before() >= campaign.pages && campaign.planning.is_none();
+    let allowance = match guard::look(dispatch, &campaign).await? {
+        Verdict::Pause(reason) if !is_done => return pause(dispatch, &campaign, reason, now).await,
+        Verdict::Pause(_) => Allowance::default(),
+        Verdict::GoOn(allowance) => allowance,
+    };
     for (page, state) in pages.to_give_out_again(now, forgotten_after) {
         if dispatch.core.enqueue_page_again(workspace, id, page, state.enqueued_at, now).await? {
             if !state.parked {
@@ -76,12 +68,12 @@ pub(crate) async fn campaign(
             enqueue(dispatch, workspace, id, page).await?;
         }
     }
-    let next_page = give_out(dispatch, &campaign, account.as_ref(), &pages, now).await?;
+    let next_page = give_out(dispatch, &campaign, account.as_ref(), &pages, &allowance, now).await?;
     let done_before = pages.done_before();
     if next_page > campaign.next_page || done_before > campaign.done_before {
         dispatch.core.advance_cursors(workspace, id, campaign.round, next_page, done_before).await?;
     }
-    if done_before >= campaign.pages && campaign.planning.is_none() {
+    if is_done {
         end(dispatch, &campaign, account.as_ref(), None, now).await?;
     }
     Ok(())
@@ -140,6 +132,27 @@ async fn templates_are_approved(
     Ok(true)
 }
 
+/// Pauses a campaign by its own figures. Paused first: a crash in between pauses it once more after the resume, and never
+/// lets it run on.
+async fn pause(dispatch: &Dispatch, campaign: &Campaign, reason: Reason, now: UnixMillis) -> Result<(), NotAdvanced> {
+    let (workspace, id) = (campaign.workspace, campaign.id);
+    let pause = Transition {
+        from: Status::Running,
+        to: Status::Paused,
+        reason: Some(reason.text),
+        paused_by: Some(PausedBy::Errors),
+        at: now,
+        due: None,
+    };
+    if dispatch.core.transition(workspace, id, &pause).await? {
+        match reason.forgiven {
+            Forgiven::Failures(failed) => dispatch.core.forgive(workspace, id, failed).await?,
+            Forgiven::Costs(renewals) => dispatch.core.renew_budget(workspace, id, renewals).await?,
+        }
+    }
+    Ok(())
+}
+
 /// The campaign is over: what it has reserved of the messaging limit is given back first, for after the transition nobody
 /// looks at it again.
 async fn end(
@@ -166,19 +179,22 @@ async fn give_out(
     campaign: &Campaign,
     account: Option<&Account>,
     pages: &Pages,
+    allowance: &Allowance,
     now: UnixMillis,
 ) -> Result<u32, NotAdvanced> {
     let rate = campaign.rate(account.map_or(DEFAULT_RATE, |account| account.effective_rate().0));
     let wanted = horizon_pages(rate);
     let (mut out, waiting) = (pages.busy(now), pages.waiting(now));
     let mut next = pages.next.max(campaign.next_page);
-    while out < wanted && waiting < wanted * MOST_WAITING && next < campaign.pages {
+    let mut allowed = allowance.more_pages(pages.out());
+    while out < wanted && allowed > 0 && waiting < wanted * MOST_WAITING && next < campaign.pages {
         let page = PageNumber(next);
         if dispatch.core.enqueue_page(campaign.workspace, campaign.id, page, campaign.round, now).await? {
             enqueue(dispatch, campaign.workspace, campaign.id, page).await?;
         }
         next += 1;
         out += 1;
+        allowed -= 1;
     }
     Ok(next)
 }

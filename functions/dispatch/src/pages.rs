@@ -42,6 +42,11 @@ impl Pages {
         self.count(|state| is_put_off(state, now) && !state.parked)
     }
 
+    /// Pages that were given out and are not done.
+    pub(crate) fn out(&self) -> u32 {
+        self.count(|_| true)
+    }
+
     fn count(&self, counts: impl Fn(&PageState) -> bool) -> u32 {
         let counted = self.states.values().filter(|state| state.done_at.is_none() && counts(state)).count();
         u32::try_from(counted).unwrap_or(u32::MAX)

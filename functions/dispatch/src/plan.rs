@@ -9,6 +9,7 @@ use shared::campaign::planner::{Planner, Rules};
 use shared::campaign::{Campaign, PAGE_SIZE, PausedBy, Planning, Status};
 use shared::id::{CampaignId, WorkspaceId, ulid_at};
 use shared::job::{Step, Watch};
+use shared::price::Regions;
 use shared::queue::DispatchCommand;
 use shared::store::{StoreError, Taken, Transition};
 use shared::time::UnixMillis;
@@ -40,16 +41,18 @@ pub(crate) async fn run(dispatch: &Dispatch, workspace: WorkspaceId, id: Campaig
     let mut watch = Watcher { dispatch, command, runner, reached: Progress::default(), ended: false };
     let laid = lay_pages(dispatch, &campaign, &planning, &mut watch).await;
     match laid {
-        Ok(Laid { progress, first_skipped }) if progress.planned == 0 => {
+        Ok(Laid { progress, first_skipped, .. }) if progress.planned == 0 => {
             let first = first_skipped.first();
             let first = first.map(|line| format!("; the first (line {}): {}", line.line, line.reason));
             let Progress { lines, .. } = progress;
             fail(dispatch, &campaign, &format!("none of {lines} lines can be sent to{}", first.unwrap_or_default()))
                 .await?;
         }
-        Ok(Laid { progress, .. }) => finish(dispatch, &campaign, &progress).await?,
+        Ok(Laid { progress, regions, .. }) => finish(dispatch, &campaign, &progress, &regions).await?,
         // The campaign was cancelled: what is planned so far is its audience.
-        Err(NotLaid::Stopped) if watch.ended => finish(dispatch, &campaign, &watch.reached).await?,
+        Err(NotLaid::Stopped) if watch.ended => {
+            finish(dispatch, &campaign, &watch.reached, &Regions::new()).await?;
+        }
         Err(NotLaid::Stopped) => return Ok(()),
         Err(NotLaid::Lines(error)) if !error.is_temporary() => fail(dispatch, &campaign, &error.to_string()).await?,
         Err(error) => {
@@ -105,11 +108,16 @@ async fn lay_pages(
 }
 
 /// The audience is whole. Links first: until the campaign's row says so, they take any code of theirs for genuine.
-async fn finish(dispatch: &Dispatch, campaign: &Campaign, progress: &Progress) -> Result<(), StoreError> {
+async fn finish(
+    dispatch: &Dispatch,
+    campaign: &Campaign,
+    progress: &Progress,
+    regions: &Regions,
+) -> Result<(), StoreError> {
     for link in &campaign.links {
         dispatch.core.settle_link(link.id, progress.pages * PAGE_SIZE).await?;
     }
-    if dispatch.core.planned(campaign.workspace, campaign.id, progress).await? {
+    if dispatch.core.planned(campaign.workspace, campaign.id, progress, regions).await? {
         let Progress { lines, planned, skipped, held_out, pages } = *progress;
         tracing::info!(campaign = %campaign.id, lines, planned, skipped, held_out, pages, "an audience is planned");
     }

@@ -7,9 +7,11 @@ use bytes::Bytes;
 use futures::StreamExt;
 use shared::account::news::News;
 use shared::activity::{Content, Event, Kept};
+use shared::attempt::pricing::Pricing;
 use shared::attempt::{AttemptKey, Evidence};
 use shared::blob::key;
 use shared::id::{AccountId, EventId, WorkspaceId};
+use shared::meta::webhook;
 use shared::store::{Learned, StoreError, Told};
 use shared::time::UnixMillis;
 
@@ -60,12 +62,14 @@ type Subject = (AttemptKey, Option<u16>);
 pub(crate) struct OfTry<'a> {
     pub(crate) number: u16,
     pub(crate) wamid: &'a str,
+    pub(crate) pricing: Option<&'a webhook::Pricing>,
 }
 
 #[derive(Default)]
 struct Learning {
     evidence: Vec<Evidence>,
     wamid: Option<String>,
+    pricing: Option<Pricing>,
 }
 
 /// What one message has to have written to be done.
@@ -101,6 +105,7 @@ impl Effects {
         let learning = self.attempts.entry((key, told.map(|told| told.number))).or_default();
         learning.evidence.push(evidence);
         learning.wamid = learning.wamid.take().or_else(|| told.map(|told| told.wamid.to_owned()));
+        learning.pricing = learning.pricing.take().or_else(|| told?.pricing.map(Pricing::from));
     }
 
     /// An event of the feed.
@@ -120,10 +125,11 @@ impl Effects {
 
     /// Takes in the effects of another message.
     pub(crate) fn merge(&mut self, other: Self) {
-        for (key, Learning { evidence, wamid }) in other.attempts {
+        for (key, Learning { evidence, wamid, pricing }) in other.attempts {
             let learning = self.attempts.entry(key).or_default();
             learning.evidence.extend(evidence);
             learning.wamid = learning.wamid.take().or(wamid);
+            learning.pricing = learning.pricing.take().or(pricing);
         }
         self.events.extend(other.events);
         self.words.extend(other.words);
@@ -196,7 +202,8 @@ async fn hear(ingest: &Ingest, word: &Word) -> Result<(), StoreError> {
 }
 
 async fn learn(ingest: &Ingest, (key, number): &Subject, learning: &Learning) -> Result<(), StoreError> {
-    let told = number.map(|number| Told { number, wamid: learning.wamid.as_deref() });
+    let told =
+        number.map(|number| Told { number, wamid: learning.wamid.as_deref(), pricing: learning.pricing.as_ref() });
     let learned = ingest.core.learn(key, &learning.evidence, told).await?;
     if learned == Learned::NoSuchAttempt {
         // The row is born before Meta is called, so it was erased since, or the callback data is another deployment's.

@@ -39,8 +39,9 @@ pub(crate) async fn effects(ingest: &Ingest, body: &[u8], received_at: UnixMilli
         if let Event::Status(status) = &item.event
             && let Some((key, number)) = status.callback_data.as_deref().and_then(callback::read)
         {
+            let told = OfTry { number, wamid: &status.wamid, pricing: status.pricing.as_ref() };
             for evidence in of_status(status, received_at) {
-                effects.learn(key, evidence, Some(OfTry { number, wamid: &status.wamid }));
+                effects.learn(key, evidence, Some(told));
             }
             stopped(&mut effects, key.workspace, status);
             let campaign = (key.workspace, key.campaign);

@@ -7,8 +7,7 @@ use std::time::Duration;
 use futures::{StreamExt, TryStreamExt};
 use shared::attempt::Skip;
 use shared::contact::Consent;
-use shared::phone::wa_id_variants;
-use shared::safety::{Earlier, Outgoing, Person, Refusal, decide, readable};
+use shared::safety::{Outgoing, Person, Refusal, decide, readable};
 use shared::store::StoreError;
 use shared::time::UnixMillis;
 
@@ -18,9 +17,6 @@ use crate::recipient::{Candidate, Ready};
 
 /// Reads and writes under way at once.
 const AT_ONCE: usize = 16;
-
-/// The latest messages to a person that are looked at; far above any sensible frequency cap.
-const LATEST: usize = 100;
 
 /// Those who may be written to; the others are settled as skipped.
 pub(crate) async fn admit(
@@ -61,39 +57,14 @@ async fn judge(
     look_back: Duration,
 ) -> Result<(Candidate, u64, Result<(), Refusal>), StoreError> {
     let now = UnixMillis::now();
-    let recent =
-        if look_back.is_zero() { Vec::new() } else { recent(send, context, &candidate, look_back, now).await? };
-    let consent = consents.get(candidate.recipient.phone.digits());
-    let person = Person {
-        known: consent.is_some(),
-        opted_in: consent.is_some_and(Consent::is_opted_in),
-        opted_out: consent.is_some_and(Consent::is_opted_out),
-        recent: &recent,
-    };
+    let digits = candidate.recipient.phone.digits();
+    let (workspace, id) = (context.campaign.workspace, context.campaign.id);
+    let recent = send.core.earlier_messages(workspace, context.account.id, id, digits, look_back, now).await?;
+    let person = Person::of(consents.get(digits), &recent);
     let text = readable(&candidate.content);
     let outgoing = Outgoing::new(&candidate.content, &text, context.campaign.category);
     let verdict = decide(&context.account.safety, &person, &outgoing, now);
     Ok((candidate, outgoing.content, verdict))
-}
-
-/// What the account's other campaigns have sent to the person.
-async fn recent(
-    send: &Send,
-    context: &Context,
-    candidate: &Candidate,
-    look_back: Duration,
-    now: UnixMillis,
-) -> Result<Vec<Earlier>, StoreError> {
-    let mut recent = Vec::new();
-    for digits in wa_id_variants(candidate.recipient.phone.digits()) {
-        for touch in send.core.touches(context.campaign.workspace, &digits, LATEST).await? {
-            let ours = touch.campaign == context.campaign.id;
-            if !ours && touch.account == context.account.id && now.since(touch.at) <= look_back {
-                recent.push(Earlier { at: touch.at, content: touch.content.unwrap_or_default() });
-            }
-        }
-    }
-    Ok(recent)
 }
 
 async fn skip(send: &Send, context: &Context, candidate: Candidate, refusal: Refusal) -> Result<(), StoreError> {

@@ -12,7 +12,6 @@ mod outcome;
 mod pacer;
 mod page;
 mod recipient;
-mod schedule;
 mod stop;
 mod turn;
 mod unknown;

@@ -7,11 +7,13 @@ use shared::attempt::{Attempt, AttemptKey, Moment, Seq, Standing};
 use shared::blob::key;
 use shared::campaign::audience::Recipient;
 use shared::campaign::{Campaign, OnUnknown, PageNumber};
+use shared::local_time::hours::Hours;
+use shared::local_time::zones_of;
 use shared::store::Consistency;
 use shared::time::UnixMillis;
 
+use crate::Send;
 use crate::page::NotSent;
-use crate::{Send, schedule};
 
 /// A page's recipients, sorted by what may be done.
 #[derive(Default)]
@@ -53,7 +55,8 @@ pub(crate) async fn at_page(
         resend_after: (campaign.on_unknown == OnUnknown::Resend).then_some(send.unknown_grace),
         retry_before: campaign.retry_before,
     };
-    let hours = schedule::Hours::of(campaign, quiet);
+    let begun = campaign.started_at.unwrap_or(campaign.created_at);
+    let hours = Hours::of(&campaign.schedule, begun, quiet);
     let (sorted, lost) = sort(campaign, recipients, &attempts, &policy, &hours, now);
     for (key, tried) in &lost {
         // Its claim ran out without an answer: whoever held it has died, and Meta may have the message.
@@ -67,7 +70,7 @@ fn sort(
     recipients: Vec<Recipient>,
     attempts: &HashMap<Seq, Attempt>,
     policy: &Policy,
-    hours: &schedule::Hours,
+    hours: &Hours,
     now: UnixMillis,
 ) -> (Sorted, Vec<(AttemptKey, u16)>) {
     let mut sorted = Sorted::default();
@@ -76,7 +79,8 @@ fn sort(
         let attempt = attempts.get(&recipient.seq);
         match readiness(attempt, policy, now) {
             Readiness::Free(tried) => {
-                if let Some((until, why)) = hours.wait(&recipient.phone, now) {
+                let zones = if hours.are_all() { &[] } else { zones_of(&recipient.phone) };
+                if let Some((until, why)) = hours.wait(zones, now) {
                     sorted.wait(until, why);
                     continue;
                 }

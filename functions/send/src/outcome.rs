@@ -100,7 +100,7 @@ async fn refused(
         evidence.push(Evidence::Flag(Flag::OptedOut, Moment { at: now, seen: now }));
         send.core.opt_out(workspace, tried.digits, "whatsapp", now).await?;
     }
-    let told = Told { number: tried.number, wamid: None };
+    let told = Told { number: tried.number, wamid: None, pricing: None };
     send.core.learn(&tried.key, &evidence, Some(told)).await?;
     untouch(send, tried).await?;
     Ok(None)

@@ -46,7 +46,7 @@ pub(crate) async fn resolve(
                 let now = UnixMillis::now();
                 let at = left_at(&attempt).unwrap_or(now);
                 let accepted = Evidence::Flag(Flag::Accepted, Moment { at, seen: now });
-                let told = Told { number: attempt.number, wamid: Some(&wamid) };
+                let told = Told { number: attempt.number, wamid: Some(&wamid), pricing: None };
                 send.core.learn(&key, &[accepted], Some(told)).await?;
             }
             None => unheard_of.push(recipient.seq),

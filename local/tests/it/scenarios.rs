@@ -10,6 +10,7 @@ mod graph;
 mod kill;
 mod lifecycle;
 mod media;
+mod preflight;
 mod samples;
 mod signatures;
 mod templates;

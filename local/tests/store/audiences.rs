@@ -11,6 +11,7 @@ use shared::campaign::planner::{PART_LINES, Planner, Rules};
 use shared::campaign::{Campaign, Message, PageNumber, Planning, Variant};
 use shared::id::UploadId;
 use shared::job::{Step, Watch};
+use shared::price::Regions;
 use shared::store::StoreError;
 
 use crate::campaigns::campaign;
@@ -77,11 +78,13 @@ async fn pages_and_lists_hold_every_line_once() {
     let tables = Tables::new().await;
     let bucket = tables.bucket().await;
     let ids = (WORKSPACE, campaign_id());
-    let Laid { progress, first_skipped } =
+    let Laid { progress, first_skipped, regions } =
         lay(&bucket, ids, Planner::new(rules(30)), from_memory(lines(13_000)), &mut ()).await.unwrap();
     assert_eq!(progress.lines, 13_000);
     assert_eq!(progress.planned + progress.skipped + progress.held_out, 13_000);
     assert_eq!((progress.skipped, first_skipped.len()), (1_300, 1_000));
+    assert_eq!(regions.keys().collect::<Vec<_>>(), ["MY", "SG"]);
+    assert_eq!(regions.values().sum::<u32>(), progress.planned, "everybody lives in one region");
     let mut planned = 0;
     for page in 0..progress.pages {
         let body = bucket.get(&key::audience_page(WORKSPACE, campaign_id(), PageNumber(page))).await.unwrap();
@@ -167,7 +170,7 @@ async fn a_campaigns_counts_grow_and_its_planning_ends_once() {
 
     let ended = at_once(5, |_| {
         let core = tables.another_core();
-        async move { core.planned(WORKSPACE, campaign_id(), &at(5_000)).await.unwrap() }
+        async move { core.planned(WORKSPACE, campaign_id(), &at(5_000), &Regions::new()).await.unwrap() }
     })
     .await;
     assert_eq!(ended.into_iter().filter(|ended| *ended).count(), 1);

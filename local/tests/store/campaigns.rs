@@ -27,6 +27,8 @@ pub(crate) fn campaign(id: CampaignId, workspace: WorkspaceId) -> Campaign {
         error_threshold: None,
         forgiven: 0,
         budget: None,
+        budget_renewals: 0,
+        regions: std::collections::BTreeMap::new(),
         holdout: 0,
         planning: None,
         test_of: None,

@@ -40,7 +40,7 @@ async fn stored(core: &Core, key: &AttemptKey) -> Attempt {
 }
 
 fn told(number: u16) -> Option<Told<'static>> {
-    Some(Told { number, wamid: Some("wamid.A") })
+    Some(Told { number, wamid: Some("wamid.A"), pricing: None })
 }
 
 /// How many of twenty workers win the claim of this number.

@@ -4,6 +4,7 @@ use rand::rngs::StdRng;
 use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{Rng, SeedableRng};
 use shared::attempt::claim::{After, CALL_TIMEOUT, Claim, Try};
+use shared::attempt::pricing::Pricing;
 use shared::attempt::{Attempt, AttemptKey, Evidence, Failure, Flag, Moment};
 use shared::store::{Claimed, Consistency, Core, Learned, Told};
 
@@ -43,7 +44,7 @@ async fn born(core: &Core, key: &AttemptKey) -> Attempt {
 }
 
 fn told(wamid: &str) -> Option<Told<'_>> {
-    Some(Told { number: 1, wamid: Some(wamid) })
+    Some(Told { number: 1, wamid: Some(wamid), pricing: None })
 }
 
 #[tokio::test]
@@ -132,4 +133,36 @@ async fn attempts_read_together_are_those_that_exist() {
     let found = tables.core.attempts(&keys, Consistency::Eventual).await.unwrap();
     assert_eq!(found.len(), 125);
     assert!(found.keys().all(|seq| seq.0 % 2 == 0));
+}
+
+#[tokio::test]
+async fn the_first_price_that_is_told_is_kept_and_a_try_that_is_over_tells_none() {
+    let tables = Tables::new().await;
+    let key = attempt_key(1);
+    born(&tables.core, &key).await;
+    let price = |category: &str| Pricing { category: Some(category.to_owned()), ..Pricing::default() };
+    let (first, second) = (price("marketing"), price("utility"));
+    let learn = async |flag, number, pricing| {
+        let moment = Moment { at: NOW, seen: NOW };
+        let told = Told { number, wamid: Some("wamid.A"), pricing };
+        tables.core.learn(&key, &[Evidence::Flag(flag, moment)], Some(told)).await.unwrap();
+        tables.core.attempt(&key).await.unwrap().unwrap().pricing
+    };
+    assert_eq!(learn(Flag::Accepted, 1, None).await, None);
+    assert_eq!(learn(Flag::Sent, 1, Some(&first)).await, Some(first.clone()));
+    assert_eq!(learn(Flag::Delivered, 1, Some(&second)).await, Some(first.clone()));
+    assert_eq!(learn(Flag::Read, 1, Some(&second)).await, Some(first));
+
+    let other = attempt_key(2);
+    born(&tables.core, &other).await;
+    tables.core.mark_unknown(&other, 1, Moment { at: NOW, seen: NOW }).await.unwrap();
+    let unknown = tables.core.attempt(&other).await.unwrap().unwrap();
+    let again = Try { number: 2, after: After::Unknown };
+    let claim = Claim::for_slot(NOW, CALL_TIMEOUT);
+    assert_eq!(tables.core.claim(&other, &unknown, again, &claim).await.unwrap(), Claimed::Won);
+    let told = Told { number: 1, wamid: None, pricing: Some(&second) };
+    let delivered = Evidence::Flag(Flag::Delivered, Moment { at: NOW, seen: NOW });
+    tables.core.learn(&other, &[delivered], Some(told)).await.unwrap();
+    let known = tables.core.attempt(&other).await.unwrap().unwrap();
+    assert!(known.delivered.is_some() && known.pricing.is_none(), "it is the price of another try");
 }

@@ -5,7 +5,7 @@ use crate::campaign::{Campaign, PausedBy, Status};
 use crate::id::{AccountId, WorkspaceId};
 use crate::time::UnixMillis;
 
-pub(super) fn account() -> Account {
+pub(crate) fn account() -> Account {
     let number = NumberIdentity {
         phone_number_id: "107853902081447".to_owned(),
         waba_id: "104996122399160".to_owned(),

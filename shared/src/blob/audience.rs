@@ -12,6 +12,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{BlobError, Bucket};
+use crate::campaign::planner::PART_LINES;
 
 /// JSON values, one a line.
 pub const NDJSON: &str = "application/x-ndjson";
@@ -53,5 +54,29 @@ impl Bucket {
         };
         let lines = body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
         Ok(lines.map(serde_json::from_slice).collect::<Result<_, _>>()?)
+    }
+
+    /// Rows of a list of `total` rows that lies in parts of [`PART_LINES`] under these keys, from place `from` on.
+    ///
+    /// # Errors
+    /// [`UnreadableList`].
+    pub async fn rows_from<T: DeserializeOwned>(
+        &self,
+        key: impl Fn(u32) -> String,
+        total: u32,
+        from: u32,
+        most: usize,
+    ) -> Result<Vec<T>, UnreadableList> {
+        let part_lines = u32::try_from(PART_LINES).unwrap_or(u32::MAX);
+        let mut rows: Vec<T> = Vec::new();
+        for part in from / part_lines..total.div_ceil(part_lines) {
+            let skip = if part == from / part_lines { from % part_lines } else { 0 };
+            let found: Vec<T> = self.ndjson(&key(part)).await?;
+            rows.extend(found.into_iter().skip(skip as usize).take(most - rows.len()));
+            if rows.len() >= most {
+                break;
+            }
+        }
+        Ok(rows)
     }
 }

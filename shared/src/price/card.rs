@@ -96,6 +96,13 @@ pub fn rate(market: Market, category: Category, at: UnixMillis) -> Option<Rate> 
     holding(RATES.get(&(market, discriminant(&category)))?, at).copied()
 }
 
+/// What Meta charges at that time for a message of the category in the market where it is dearest.
+#[must_use]
+pub fn dearest_rate(category: Category, at: UnixMillis) -> Option<Micros> {
+    let of_category = RATES.iter().filter(|((_, of), _)| *of == discriminant(&category));
+    of_category.filter_map(|(_, dated)| holding(dated, at)).map(|rate| rate.amount).max()
+}
+
 fn holding<T>(dated: &Dated<T>, at: UnixMillis) -> Option<&T> {
     dated.iter().rev().find(|(from, _)| *from <= at).map(|(_, what)| what)
 }

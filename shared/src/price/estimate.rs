@@ -16,7 +16,7 @@ const FREE_SERVICE_MESSAGES: u64 = 1_000;
 
 /// Since 2026-10-01, service messages are charged, and utility templates in an open service window (Meta, pricing
 /// updates).
-const SERVICE_CHARGED_FROM: UnixMillis = UnixMillis(1_790_812_800_000);
+pub(super) const SERVICE_CHARGED_FROM: UnixMillis = UnixMillis(1_790_812_800_000);
 
 /// What messages will cost if all of them are delivered: one that is not is free (Meta, pricing).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -47,9 +47,17 @@ pub const fn charged_as(message: &Message, category: Category) -> Category {
 /// cheaper, and authentication-international rates, which are dearer, are left out of both.
 #[must_use]
 pub fn estimate<'r>(messages: impl IntoIterator<Item = (Option<&'r str>, Category)>, at: UnixMillis) -> Estimate {
+    estimate_groups(messages.into_iter().map(|(region, category)| (region, category, 1)), at)
+}
+
+/// The same for groups of messages of one region and category.
+pub(super) fn estimate_groups<'r>(
+    groups: impl IntoIterator<Item = (Option<&'r str>, Category, u64)>,
+    at: UnixMillis,
+) -> Estimate {
     let mut counted = HashMap::new();
-    for (region, category) in messages {
-        counted.entry((region, discriminant(&category))).or_insert((category, 0_u64)).1 += 1;
+    for (region, category, messages) in groups {
+        counted.entry((region, discriminant(&category))).or_insert((category, 0_u64)).1 += messages;
     }
     let service_charged = at >= SERVICE_CHARGED_FROM;
     let mut service = Vec::new();

@@ -5,6 +5,7 @@ use super::{Contribution, CounterKey, Counts, histogram};
 use crate::activity::{Content, Event, Visitor};
 use crate::attempt::{Attempt, AttemptKey, Flag, Moment, Shard, Stage, Standing};
 use crate::id::{CampaignId, WorkspaceId};
+use crate::price::ledger;
 use crate::time::UnixMillis;
 
 /// The views of a campaign: what comes before the `#` in a counter item's sort key.
@@ -62,7 +63,12 @@ pub fn of_attempt(key: &AttemptKey, attempt: &Attempt) -> Contribution {
     }
     match attempt.standing() {
         Standing::Pending => {}
-        Standing::Skipped => count("skipped"),
+        Standing::Skipped => {
+            count("skipped");
+            if let Some(skip) = &attempt.skipped {
+                count(&format!("skip.{}", skip.code));
+            }
+        }
         Standing::Unknown => count("unknown"),
         Standing::Failed => count("failed"),
         Standing::Reached(stage) => count(&format!("stuck.{}", stage.name())),
@@ -73,11 +79,11 @@ pub fn of_attempt(key: &AttemptKey, attempt: &Attempt) -> Contribution {
             count("rejected");
         }
     }
-    if let Some(skip) = &attempt.skipped {
-        count(&format!("skip.{}", skip.code));
-    }
     if attempt.opted_out.is_some() {
         count("opted_out");
+    }
+    if let Some(counter) = ledger::counter_of(attempt) {
+        count(&counter);
     }
 
     let delays = contribution.entry(item(format!("{}#{:02}", view::DELAY, key.shard.0))).or_default();
@@ -179,6 +185,7 @@ mod tests {
             [
                 "0.accepted=1",
                 "0.claimed=1",
+                "0.cost.MY.untold.charged=1",
                 "0.delivered=1",
                 "0.delivered.inferred=1",
                 "0.read=1",

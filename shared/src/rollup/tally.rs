@@ -101,6 +101,12 @@ impl VariantTally {
         self.counts.get(name).copied().unwrap_or(0)
     }
 
+    /// Counts whose names begin with `prefix` and a dot: what comes after it, and how many.
+    #[must_use]
+    pub fn named(&self, prefix: &str) -> Vec<(String, i64)> {
+        with_prefix(&self.counts, prefix)
+    }
+
     /// Recipients that reached the stage.
     #[must_use]
     pub fn reached(&self, stage: Stage) -> i64 {
@@ -122,6 +128,12 @@ impl VariantTally {
             .collect();
         errors.sort_by_key(|(code, n)| (-n, *code));
         errors
+    }
+
+    /// People who were left out when it was their turn, by code.
+    #[must_use]
+    pub fn skips(&self) -> Vec<(String, i64)> {
+        self.named("skip")
     }
 
     /// The histogram of a delay: `deliver`, `open`, `click` or `reply`.

@@ -8,6 +8,7 @@ use super::outgoing::Outgoing;
 use super::spam::{MAX_LINKS, Shouting, shouting};
 use super::{MediaKind, Safety};
 use crate::campaign::Category;
+use crate::contact::Consent;
 use crate::time::UnixMillis;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -27,6 +28,19 @@ pub struct Person<'a> {
     /// Messages that the account has sent to the person, in any order; as far back as the rules look
     /// ([`Safety::looks_back`]).
     pub recent: &'a [Earlier],
+}
+
+impl<'a> Person<'a> {
+    /// Somebody with this consent, if their number is known, and these messages.
+    #[must_use]
+    pub fn of(consent: Option<&Consent>, recent: &'a [Earlier]) -> Self {
+        Self {
+            known: consent.is_some(),
+            opted_in: consent.is_some_and(Consent::is_opted_in),
+            opted_out: consent.is_some_and(Consent::is_opted_out),
+            recent,
+        }
+    }
 }
 
 /// A message that was sent to a person.

@@ -9,6 +9,7 @@ use super::expression::{Update, Updated};
 use super::{Consistency, Core, Item, Put, StoreError, attribute, keys, number, read, text};
 use crate::attempt::claim::{After, Claim, Release, Try};
 use crate::attempt::earlier::{EarlierTry, FLAGS_OF_A_TRY};
+use crate::attempt::pricing::Pricing;
 use crate::attempt::{Attempt, AttemptKey, Evidence, Flag, Moment, Money, Seq, Shard, Skip};
 use crate::id::{CampaignId, WorkspaceId};
 use crate::meta::client::Accepted;
@@ -169,7 +170,7 @@ impl Core {
         moment: Moment,
     ) -> Result<(), StoreError> {
         let flag = Evidence::Flag(Flag::Accepted, moment);
-        let mut update = learning(&[flag], Some(Told { number: tried, wamid: Some(&accepted.wamid) }))?;
+        let mut update = learning(&[flag], Some(Told { number: tried, wamid: Some(&accepted.wamid), pricing: None }))?;
         update.set_if_absent("response", text(&accepted.response));
         if let Updated::Refused(item) = self.update(keys::attempt(key), update).await?
             && !item.is_empty()
@@ -272,6 +273,8 @@ pub struct Told<'a> {
     pub number: u16,
     /// Meta's message id, if it names one; fills in the id if the answer to the send was lost.
     pub wamid: Option<&'a str>,
+    /// What it says of the price; the first word is kept.
+    pub pricing: Option<&'a Pricing>,
 }
 
 /// The write that claims another try of a row.
@@ -306,7 +309,7 @@ fn claiming(attempt: &Attempt, tried: Try, claim: &Claim) -> Result<Update, Stor
                 let seen = update.value(number(failed.seen.0));
                 update.only_if(format!("{failed_at} = {seen}"));
             }
-            for name in ["failed", "unknown", "released", "wamid", "response", "refusals"] {
+            for name in ["failed", "unknown", "released", "wamid", "response", "pricing", "refusals"] {
                 update.remove(name);
             }
             for flag in FLAGS_OF_A_TRY {
@@ -399,6 +402,9 @@ fn learning(news: &[Evidence], told: Option<Told<'_>>) -> Result<Update, StoreEr
         update.only_if(format!("attribute_not_exists({superseded}) OR {superseded} < {tried}"));
         if let Some(wamid) = told.wamid {
             update.set_if_absent("wamid", text(wamid));
+        }
+        if let Some(pricing) = told.pricing {
+            update.set_if_absent("pricing", attribute("pricing", pricing)?);
         }
     }
     Ok(update)

@@ -386,6 +386,22 @@ impl Core {
         self.update(keys::campaign(workspace, campaign), update).await.map(|_| ())
     }
 
+    /// Notes how often the campaign's budget was used up.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn renew_budget(
+        &self,
+        workspace: WorkspaceId,
+        campaign: CampaignId,
+        renewals: u16,
+    ) -> Result<(), StoreError> {
+        let mut update = Update::default();
+        update.set("budget_renewals", number(i64::from(renewals)));
+        update.only_if_present("pk");
+        self.update(keys::campaign(workspace, campaign), update).await.map(|_| ())
+    }
+
     /// The pages from `from` on that were given to the sender, in order.
     ///
     /// # Errors

@@ -2,10 +2,11 @@
 //! work on it.
 
 use super::expression::{Update, Updated};
-use super::{Core, StoreError, keys, number, read, text};
+use super::{Core, StoreError, attribute, keys, number, read, text};
 use crate::blob::audience::Progress;
 use crate::campaign::Campaign;
 use crate::id::{CampaignId, WorkspaceId};
+use crate::price::Regions;
 
 impl Core {
     /// Notes how far the audience is planned; a run that repeats an earlier one changes nothing until it is further. The
@@ -31,7 +32,8 @@ impl Core {
         Ok(campaign.filter(|campaign| campaign.planning.is_some()))
     }
 
-    /// Notes that the whole audience is planned; `false` when it was before.
+    /// Notes that the whole audience is planned, and where its recipients are, if that was counted; `false` when it was
+    /// before.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -40,8 +42,12 @@ impl Core {
         workspace: WorkspaceId,
         campaign: CampaignId,
         progress: &Progress,
+        regions: &Regions,
     ) -> Result<bool, StoreError> {
         let mut update = counts(progress);
+        if !regions.is_empty() {
+            update.set("regions", attribute("campaign", regions)?);
+        }
         update.remove("planning");
         update.only_if_present("planning");
         Ok(matches!(self.update(keys::campaign(workspace, campaign), update).await?, Updated::Done(_)))

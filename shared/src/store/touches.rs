@@ -1,5 +1,7 @@
 //! Touches: which campaigns have written to a number, so that a reply finds its message. One write a message.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Core, StoreError, keys, number, read, unavailable, write};
@@ -7,7 +9,11 @@ use crate::attempt::{AttemptKey, Seq, Shard};
 use crate::campaign::Campaign;
 use crate::id::{AccountId, CampaignId, WorkspaceId};
 use crate::phone::{PhoneNumber, wa_id_variants};
+use crate::safety::Earlier;
 use crate::time::UnixMillis;
+
+/// The latest messages to a person that are looked at for the rules; far above any sensible frequency cap.
+const LATEST: usize = 100;
 
 /// A campaign's message to a number.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,6 +96,34 @@ impl Core {
         let pk = keys::phone_alias_pk(workspace, digits);
         let items = self.query(&pk, keys::TOUCH_PREFIX, None, Some(limit), false).await?;
         items.into_iter().map(|item| read("touch", item)).collect()
+    }
+
+    /// What other campaigns of the account have sent to this number in the time that the rules look back
+    /// ([`Safety::looks_back`](crate::safety::Safety::looks_back)), in whatever form the number was written.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn earlier_messages(
+        &self,
+        workspace: WorkspaceId,
+        account: AccountId,
+        but: CampaignId,
+        digits: &str,
+        look_back: Duration,
+        now: UnixMillis,
+    ) -> Result<Vec<Earlier>, StoreError> {
+        let mut earlier = Vec::new();
+        if look_back.is_zero() {
+            return Ok(earlier);
+        }
+        for digits in wa_id_variants(digits) {
+            for touch in self.touches(workspace, &digits, LATEST).await? {
+                if touch.campaign != but && touch.account == account && now.since(touch.at) <= look_back {
+                    earlier.push(Earlier { at: touch.at, content: touch.content.unwrap_or_default() });
+                }
+            }
+        }
+        Ok(earlier)
     }
 
     /// The message of one campaign to this number.

@@ -68,6 +68,21 @@ impl Truth<'_> {
         }
     }
 
+    /// What Meta charges for it, or may yet; `None`: nothing, ever.
+    fn charge(&self) -> Option<String> {
+        let kind = match (self.reached(Stage::Delivered), self.failure()) {
+            (true, _) => "cost",
+            (false, None) => "open",
+            (false, Some(_)) => return None,
+        };
+        let price = &self.0.price;
+        Some(if self.has(&price.told_with) {
+            format!("{kind}.MY.{}.{}", price.category, if price.free { "free" } else { "charged" })
+        } else {
+            format!("{kind}.MY.untold.charged")
+        })
+    }
+
     /// Delays in milliseconds; one that comes out below zero counts as zero.
     fn delay(&self, name: &str) -> Option<u64> {
         let left = || self.second(Flag::Sent).or_else(|| self.second(Flag::Accepted));
@@ -129,6 +144,16 @@ pub(crate) fn check_recipients(lives: &[&Life], tally: &VariantTally) -> Result<
         *errors.entry(code).or_default() += 1;
     }
     prop_assert_eq!(tally.errors().into_iter().collect::<BTreeMap<_, _>>(), errors, "errors");
+
+    let mut charges: BTreeMap<String, i64> = BTreeMap::new();
+    for name in truths.iter().filter_map(Truth::charge) {
+        *charges.entry(name).or_default() += 1;
+    }
+    let named = |kind: &str| -> Vec<(String, i64)> {
+        tally.named(kind).into_iter().map(|(name, n)| (format!("{kind}.{name}"), n)).collect()
+    };
+    let counted: BTreeMap<_, _> = ["cost", "open"].into_iter().flat_map(named).collect();
+    prop_assert_eq!(counted, charges, "every message is charged at most once");
 
     for name in ["deliver", "open", "click", "reply"] {
         let mut expected: BTreeMap<u32, i64> = BTreeMap::new();

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use shared::activity::{self, Content, Event, Visitor};
 use shared::attempt::claim::{CALL_TIMEOUT, Claim, Release};
+use shared::attempt::pricing::Pricing;
 use shared::attempt::{Attempt, AttemptKey, Evidence, Failure, Flag, Moment};
 use shared::campaign::{PageNumber, VariantIndex};
 use shared::id::WorkspaceId;
@@ -15,7 +16,7 @@ use shared::store::keys;
 use shared::time::UnixMillis;
 
 use crate::Rule;
-use crate::world::{self, Life, Report, Thing, Visit, World, Write};
+use crate::world::{self, Life, Price, Report, Thing, Visit, World, Write};
 
 /// A record of the stream.
 #[derive(Clone, Debug)]
@@ -78,13 +79,15 @@ impl<'a> Table<'a> {
     }
 
     fn take_in(&mut self, writes: &[Write]) {
-        let mut evidence: BTreeMap<usize, Vec<Evidence>> = BTreeMap::new();
+        let mut evidence: BTreeMap<usize, (Vec<Evidence>, Option<Pricing>)> = BTreeMap::new();
         for write in writes {
             self.clock = UnixMillis(self.clock.0 + 1);
             match *write {
                 Write::Learn { life, report } => {
-                    let report = &self.world.lives[life].reports[report];
-                    evidence.entry(life).or_default().push(evidence_of(report, self.clock));
+                    let Life { price, reports, .. } = &self.world.lives[life];
+                    let (told, priced) = evidence.entry(life).or_default();
+                    told.push(evidence_of(&reports[report], self.clock));
+                    *priced = priced.take().or_else(|| pricing_of(&reports[report], price));
                 }
                 Write::Claim(life) => self.change(life, |_, _| {}),
                 Write::Release(life) => self.change(life, |attempt, _| {
@@ -107,9 +110,13 @@ impl<'a> Table<'a> {
                 Write::Visit(visit) => self.visit(visit),
             }
         }
-        for (life, evidence) in evidence {
+        for (life, (evidence, priced)) in evidence {
             let rule = self.rule;
             self.change(life, |attempt, _| {
+                // The price goes along with the write, and there is one only if something is new.
+                if evidence.iter().any(|evidence| attempt.is_news(evidence)) && attempt.pricing.is_none() {
+                    attempt.pricing = priced;
+                }
                 for evidence in &evidence {
                     match rule {
                         Rule::LastReportWins => overwrite(attempt, evidence),
@@ -199,6 +206,15 @@ fn evidence_of(report: &Report, seen: UnixMillis) -> Evidence {
         Thing::Flag(flag) => Evidence::Flag(flag, Moment { at, seen }),
         Thing::Failed(code) => Evidence::Failed(Failure { at, seen, code, title: None, details: None }),
     }
+}
+
+fn pricing_of(report: &Report, price: &Price) -> Option<Pricing> {
+    let Thing::Flag(flag) = report.thing else { return None };
+    price.told_with.contains(&flag).then(|| Pricing {
+        category: Some(price.category.to_owned()),
+        kind: Some(if price.free { "free_customer_service" } else { "regular" }.to_owned()),
+        ..Pricing::default()
+    })
 }
 
 fn event(visit: &Visit) -> Event {

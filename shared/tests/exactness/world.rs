@@ -56,7 +56,16 @@ pub(crate) struct Life {
     pub(crate) seq: u32,
     pub(crate) variant: u8,
     pub(crate) sending: Sending,
+    pub(crate) price: Price,
     pub(crate) reports: Vec<Report>,
+}
+
+/// What Meta tells of a message's price: the same with each of these flags.
+#[derive(Clone, Debug)]
+pub(crate) struct Price {
+    pub(crate) category: &'static str,
+    pub(crate) free: bool,
+    pub(crate) told_with: Vec<Flag>,
 }
 
 /// One visit of a tracked link, as often as it is told.
@@ -165,12 +174,23 @@ pub(crate) fn worlds() -> impl Strategy<Value = World> {
 
 fn life() -> impl Strategy<Value = Life> {
     let sending = prop_oneof![3 => Just(Sending::Once), 1 => Just(Sending::Twice), 2 => Just(Sending::Unanswered)];
-    (0..CAMPAIGNS, 0..VARIANTS, sending, vec(report(), 0..9)).prop_map(|(campaign, variant, sending, reports)| Life {
+    let life = (0..CAMPAIGNS, 0..VARIANTS, sending, price(), vec(report(), 0..9));
+    life.prop_map(|(campaign, variant, sending, price, reports)| Life {
         campaign,
         seq: 0,
         variant,
         sending,
+        price,
         reports,
+    })
+}
+
+fn price() -> impl Strategy<Value = Price> {
+    let told_with = proptest::sample::subsequence(vec![Flag::Sent, Flag::Delivered, Flag::Read], 0..=3);
+    (select(vec!["marketing", "service"]), any::<bool>(), told_with).prop_map(|(category, free, told_with)| Price {
+        category,
+        free,
+        told_with,
     })
 }
 

@@ -13,6 +13,7 @@ use crate::campaign::audience::{HeldOut, NumberedLine, Skipped};
 use crate::campaign::planner::{PART_LINES, Page, Planner, Verdict};
 use crate::id::{CampaignId, WorkspaceId};
 use crate::job::{Step, Watch};
+use crate::price::{Regions, regions_of};
 use crate::store::StoreError;
 
 /// Objects being written at once: at 20 ms each that is 800 pages a second, many times what planning takes.
@@ -49,6 +50,8 @@ pub struct Laid {
     pub progress: Progress,
     /// The first 1,000 of the skipped lines.
     pub first_skipped: Vec<Skipped>,
+    /// The recipients by region.
+    pub regions: Regions,
 }
 
 /// Why an audience could not be laid.
@@ -95,6 +98,7 @@ where
         ids: (workspace, campaign),
         under_way: FuturesOrdered::new(),
         progress: Progress::default(),
+        regions: Regions::new(),
         skipped: Part::new(|(workspace, campaign), part| key::skipped(workspace, campaign, part)),
         held_out: Part::new(|(workspace, campaign), part| key::held_out(workspace, campaign, part)),
     };
@@ -128,11 +132,11 @@ where
     for page in planner.finish() {
         writer.page(&page).await?;
     }
-    let progress = writer.finish().await?;
+    let (progress, regions) = writer.finish().await?;
     if watch.look(&progress).await? == Step::Stop {
         return Err(NotLaid::Stopped);
     }
-    Ok(Laid { progress, first_skipped })
+    Ok(Laid { progress, first_skipped, regions })
 }
 
 /// Whose audience it is.
@@ -147,6 +151,7 @@ struct Writer<'a> {
     /// In order, so that all pages before one that is done are done as well.
     under_way: FuturesOrdered<Write>,
     progress: Progress,
+    regions: Regions,
     skipped: Part<Skipped>,
     held_out: Part<HeldOut>,
 }
@@ -179,6 +184,9 @@ impl Writer<'_> {
     async fn page(&mut self, page: &Page) -> Result<(), NotLaid> {
         let (workspace, campaign) = self.ids;
         let body = serde_json::to_vec(&page.recipients)?;
+        for (region, people) in regions_of(page.recipients.iter().map(|recipient| &recipient.phone)) {
+            *self.regions.entry(region).or_default() += people;
+        }
         let recipients = u32::try_from(page.recipients.len()).unwrap_or(u32::MAX);
         let key = key::audience_page(workspace, campaign, page.number);
         self.write(key, body, "application/json", Some(recipients)).await
@@ -207,7 +215,7 @@ impl Writer<'_> {
     }
 
     /// The last parts, and all that is under way.
-    async fn finish(mut self) -> Result<Progress, NotLaid> {
+    async fn finish(mut self) -> Result<(Progress, Regions), NotLaid> {
         let last = [self.skipped.take(self.ids)?, self.held_out.take(self.ids)?];
         for (key, body) in last.into_iter().flatten() {
             self.write(key, body, NDJSON, None).await?;
@@ -215,7 +223,7 @@ impl Writer<'_> {
         while let Some(written) = self.under_way.next().await {
             self.written(written??);
         }
-        Ok(self.progress)
+        Ok((self.progress, self.regions))
     }
 
     async fn write(
