@@ -5,6 +5,7 @@ use std::time::Duration;
 use aws_sdk_sqs::types::QueueAttributeName;
 use local::stack::{People, Stack};
 use serde_json::Value;
+use simulator::{Faults, InjectedError, Trigger};
 
 use super::{account_with_token, campaign_from, settled_report, stack, started_campaign, until};
 
@@ -101,5 +102,52 @@ async fn an_expired_token_pauses_the_campaign_says_so_and_costs_nobody_their_mes
     })
     .await;
     assert_eq!((&report["failed"], &report["unknown"]), (&Value::from(0), &Value::from(0)));
+    stack.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_failed_is_sent_again_on_demand_and_nobody_else() {
+    let (stack, api) = stack(quick(), None).await;
+    let simulator = stack.simulator().unwrap();
+    // Refused for good, and too few in a row to stop the account.
+    let error = Some(InjectedError { code: 100, when: Trigger::Next(3) });
+    simulator.set_faults(Faults { error, ..Faults::default() });
+    let id = started_campaign(&api, "Hi {{first_name}}", 20).await;
+    let report = settled_report(&stack, &api, &id).await;
+    assert_eq!((&report["failed"], &report["stages"]["sent"]["count"]), (&Value::from(3), &Value::from(17)));
+
+    let path = format!("/v1/campaigns/{id}/retry-failed");
+    let again = api.post(&path, &Value::Null).await.unwrap();
+    assert_eq!((again["status"].as_str(), &again["round"]), (Some("running"), &Value::from(1)));
+    let report = settled_report(&stack, &api, &id).await;
+    assert_eq!((&report["failed"], &report["stages"]["sent"]["count"]), (&Value::from(0), &Value::from(20)));
+    let ledger = simulator.ledger();
+    assert_eq!(ledger.recipients.len(), 20);
+    assert!(ledger.recipients.values().all(|recipient| recipient.messages.len() == 1), "somebody got two messages");
+
+    let refused = api.post(&path, &Value::Null).await.unwrap_err().to_string();
+    assert!(refused.contains("409") && refused.contains("no message has failed"), "{refused}");
+    stack.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn errors_in_a_row_pause_the_account_with_the_reason_and_a_resume_leaves_nobody_out() {
+    let (stack, api) = stack(quick(), None).await;
+    let simulator = stack.simulator().unwrap();
+    simulator.set_faults(Faults { drop_before_accept: Some(Trigger::Next(5)), ..Faults::default() });
+    let id = started_campaign(&api, "Hi {{first_name}}", 40).await;
+    let path = format!("/v1/campaigns/{id}");
+    let paused = until("the pause", Duration::from_secs(20), async || {
+        let campaign = api.get(&path).await.unwrap();
+        (campaign["status"] == "paused").then_some(campaign)
+    })
+    .await;
+    let reason = paused["status_reason"].as_str().unwrap();
+    assert!(reason.contains("the account is paused") && reason.contains("5 sends in a row got no answer"), "{reason}");
+    api.post(&format!("{path}/resume"), &Value::Null).await.unwrap();
+    let report = settled_report(&stack, &api, &id).await;
+    let (sent, unknown) = (report["stages"]["sent"]["count"].as_u64().unwrap(), report["unknown"].as_u64().unwrap());
+    assert_eq!((sent + unknown, &report["pending"]), (40, &Value::from(0)), "{report}");
+    assert_eq!(unknown, 5, "nobody knows what became of those, so they are left alone");
     stack.shutdown().await;
 }
