@@ -9,6 +9,7 @@ use shared::campaign::{Campaign, PAGE_SIZE, PageNumber, PausedBy, Status};
 use shared::id::{CampaignId, WorkspaceId};
 use shared::queue::{QueueUnavailable, SendCommand};
 use shared::store::{StoreError, Transition};
+use shared::throttle::UnixMicros;
 use shared::time::UnixMillis;
 
 use crate::Dispatch;
@@ -182,8 +183,11 @@ async fn give_out(
     allowance: &Allowance,
     now: UnixMillis,
 ) -> Result<u32, NotAdvanced> {
-    let rate = campaign.rate(account.map_or(DEFAULT_RATE, |account| account.effective_rate().0));
-    let wanted = horizon_pages(rate);
+    let rate = account.map_or(DEFAULT_RATE, |account| account.effective_rate().0);
+    // Pages beyond the campaign's share of the rate would only keep the sender waiting.
+    let throttle = dispatch.core.throttle_state(campaign.workspace, campaign.account).await?;
+    let share = throttle.share_of(campaign.id, campaign.messages_per_second, rate, UnixMicros::from_millis(now));
+    let wanted = horizon_pages(share.rate);
     let (mut out, waiting) = (pages.busy(now), pages.waiting(now));
     let mut next = pages.next.max(campaign.next_page);
     let mut allowed = allowance.more_pages(pages.out());

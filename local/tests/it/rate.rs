@@ -69,13 +69,10 @@ async fn measure(run: &Run) {
     }
     let simulator = stack.simulator().unwrap();
     let whole = simulator.rates(&RateQuery { counted: Counted::Received, ..RateQuery::default() }).overall;
-    // Campaigns begin one after the other and end one after the other: what lies between is the rate.
-    let between = |from: Option<u64>, by: i64| from.map(|us| (us / 1_000).saturating_add_signed(by));
-    let settled = RateQuery {
-        from_ms: between(whole.first_us, 5_000),
-        to_ms: between(whole.last_us, -4_000),
-        ..RateQuery::default()
-    };
+    // Campaigns begin one after the other and end one after the other: while all of them send is what is to be seen.
+    let (first, last) = (whole.first_us.unwrap() / 1_000, whole.last_us.unwrap() / 1_000);
+    let to_ms = Some(first + (last - first) * 3 / 4);
+    let settled = RateQuery { from_ms: Some(first + 5_000), to_ms, ..RateQuery::default() };
     for (number, rate) in &simulator.rates(&settled).numbers {
         println!(
             "{:<28} {number}: {} messages, mean {:.2}/s, most in a second of the clock {}, in any second {}",
