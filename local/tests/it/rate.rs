@@ -7,7 +7,11 @@ use std::time::{Duration, Instant};
 use local::api_client::ApiClient;
 use local::stack::{People, Stack};
 use serde_json::{Value, json};
-use simulator::{Counted, NumberChange, RateQuery};
+use shared::id::CampaignId;
+use shared::throttle::window::Limits;
+use shared::throttle::{Answer, Ask, State, UnixMicros};
+use shared::time::UnixMillis;
+use simulator::{Counted, NumberChange, Rate, RateQuery};
 
 use crate::scenarios::{stack, until};
 
@@ -115,5 +119,40 @@ async fn rate_at_the_receiver() {
         one("one campaign at 1,000/s", 1_000, 6_000),
     ] {
         measure(&run).await;
+    }
+}
+
+/// The same reservations and the same timers with nothing behind them: no table, no queue, no call. What the engines take
+/// away from the rate is the difference.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement"]
+async fn rate_in_memory() {
+    for rate in [75, 200, 1_000] {
+        let (mut state, campaign, limits) = (State::default(), CampaignId::new(UnixMillis::now()), Limits::default());
+        let mut sends = Vec::new();
+        for _ in 0..rate / 10 {
+            let slots = loop {
+                let ask = Ask { campaign, messages: 100, ceiling: None, rate, limits: &limits };
+                match state.reserve(&ask, UnixMicros::now()) {
+                    Answer::Granted(slots) => break slots,
+                    Answer::Wait(wait) => tokio::time::sleep(wait.until.since(UnixMillis::now())).await,
+                }
+            };
+            sends.extend(slots.iter().map(|slot| {
+                tokio::spawn(async move {
+                    tokio::time::sleep(slot.to_millis().since(UnixMillis::now())).await;
+                    UnixMicros::now().0.unsigned_abs()
+                })
+            }));
+        }
+        let times: Vec<u64> = futures::future::join_all(sends).await.into_iter().map(Result::unwrap).collect();
+        let rate_of_all = Rate::of(times);
+        println!(
+            "in memory at {rate}/s: {} messages, mean {:.2}/s, most in a second of the clock {}, in any second {}",
+            rate_of_all.count,
+            rate_of_all.mean_per_second.unwrap_or_default(),
+            rate_of_all.most_in_calendar_second,
+            rate_of_all.most_in_sliding_second,
+        );
     }
 }
