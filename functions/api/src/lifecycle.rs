@@ -58,12 +58,18 @@ pub(crate) async fn act(api: &Api, caller: Caller, id: &str, action: Action) -> 
         action == Action::Resume && campaign.status == Status::Paused && resume_account(api, &campaign).await?;
     let due = campaign.schedule.start_at.is_none_or(|start| start <= now);
     let Some(to) = campaign.status.after(action, due) else {
+        if campaign.status == Status::Cancelled {
+            // Whoever has cancelled it may have died before this.
+            reservation::give_back(api, &campaign).await?;
+        }
         return Err(not_allowed(action, campaign.status));
     };
     let watched = match to {
         Status::Running => Some(now),
         Status::Scheduled => campaign.schedule.start_at,
-        Status::Draft | Status::Paused | Status::Completed | Status::Cancelled | Status::Failed => None,
+        // A paused campaign is looked at again when its time is over.
+        Status::Paused => campaign.schedule.expires_at,
+        Status::Draft | Status::Completed | Status::Cancelled | Status::Failed => None,
     };
     if matches!(action, Action::Start | Action::Resume) {
         audience_is_ready(&campaign)?;
@@ -77,6 +83,9 @@ pub(crate) async fn act(api: &Api, caller: Caller, id: &str, action: Action) -> 
     let transition = Transition { from: campaign.status, to, reason, paused_by, at: now, due: watched };
     if !api.core.transition(campaign.workspace, campaign.id, &transition).await? {
         let present = find(api, caller, id).await?;
+        if present.status.is_final() {
+            reservation::give_back(api, &present).await?;
+        }
         // The watchdog may have been quicker to see that the account goes on.
         if action != Action::Resume || present.status != to {
             return Err(not_allowed(action, present.status));
@@ -161,6 +170,7 @@ pub(crate) async fn retry_failed(api: State<Arc<Api>>, caller: Extension<Caller>
     if campaign.has_expired(now) {
         return refused("the campaign's time is over: duplicate it to send again");
     }
+    audience_is_ready(&campaign)?;
     templates_may_be_sent(&api, &campaign).await?;
     let errors = tally(&api, &campaign).await?.all().errors();
     if !errors.into_iter().any(|(code, messages)| messages > 0 && may_be_retried(code)) {

@@ -47,12 +47,17 @@ pub(crate) async fn campaign(
         return Ok(());
     };
     let account = dispatch.core.account(workspace, campaign.account).await?;
+    if campaign.has_expired(now) && matches!(campaign.status, Status::Running | Status::Paused | Status::Scheduled) {
+        let left = "the campaign's time is over; whoever had not been sent to by then was skipped";
+        return end(dispatch, &campaign, account.as_ref(), Some(left.to_owned()), now).await;
+    }
     let Some(forgotten_after) = wake(dispatch, &mut campaign, account.as_ref(), forgotten_after, now).await? else {
         return Ok(());
     };
-    if campaign.has_expired(now) {
-        let left = "the campaign's time is over; whoever had not been sent to by then was skipped";
-        return end(dispatch, &campaign, account.as_ref(), Some(left.to_owned()), now).await;
+    if let Some(reason) = campaign.planning.as_ref().and_then(|planning| planning.failed.as_ref()) {
+        let reason = format!("the audience could not be read: {reason}");
+        dispatch.core.transition(workspace, id, &paused(&campaign, reason, now)).await?;
+        return Ok(());
     }
     let pages = Pages::read(&dispatch.core, &campaign).await?;
     let is_done = pages.done_before() >= campaign.pages && campaign.planning.is_none();
@@ -61,7 +66,14 @@ pub(crate) async fn campaign(
         Verdict::Pause(_) => Allowance::default(),
         Verdict::GoOn(allowance) => allowance,
     };
+    let wanted = wanted_pages(dispatch, &campaign, account.as_ref(), now).await?;
+    let mut out = pages.busy(now);
     for (page, state) in pages.to_give_out_again(now, forgotten_after) {
+        // Parked pages whose time has come are many at once; they come as fast as they are sent.
+        if state.parked && out >= wanted {
+            continue;
+        }
+        out += u32::from(state.parked);
         if dispatch.core.enqueue_page_again(workspace, id, page, state.enqueued_at, now).await? {
             if !state.parked {
                 tracing::warn!(campaign = %id, page = page.0, "a page was out too long and is given out again");
@@ -69,7 +81,7 @@ pub(crate) async fn campaign(
             enqueue(dispatch, workspace, id, page).await?;
         }
     }
-    let next_page = give_out(dispatch, &campaign, account.as_ref(), &pages, &allowance, now).await?;
+    let next_page = give_out(dispatch, &campaign, &pages, &allowance, (out, wanted), now).await?;
     let done_before = pages.done_before();
     if next_page > campaign.next_page || done_before > campaign.done_before {
         dispatch.core.advance_cursors(workspace, id, campaign.round, next_page, done_before).await?;
@@ -137,21 +149,25 @@ async fn templates_are_approved(
 /// lets it run on.
 async fn pause(dispatch: &Dispatch, campaign: &Campaign, reason: Reason, now: UnixMillis) -> Result<(), NotAdvanced> {
     let (workspace, id) = (campaign.workspace, campaign.id);
-    let pause = Transition {
-        from: Status::Running,
-        to: Status::Paused,
-        reason: Some(reason.text),
-        paused_by: Some(PausedBy::Errors),
-        at: now,
-        due: None,
-    };
-    if dispatch.core.transition(workspace, id, &pause).await? {
+    if dispatch.core.transition(workspace, id, &paused(campaign, reason.text, now)).await? {
         match reason.forgiven {
             Forgiven::Failures(failed) => dispatch.core.forgive(workspace, id, failed).await?,
             Forgiven::Costs(renewals) => dispatch.core.renew_budget(workspace, id, renewals).await?,
         }
     }
     Ok(())
+}
+
+/// A pause that only somebody can end, or the campaign's own end.
+fn paused(campaign: &Campaign, reason: String, now: UnixMillis) -> Transition {
+    Transition {
+        from: Status::Running,
+        to: Status::Paused,
+        reason: Some(reason),
+        paused_by: Some(PausedBy::Errors),
+        at: now,
+        due: campaign.schedule.expires_at,
+    }
 }
 
 /// The campaign is over: what it has reserved of the messaging limit is given back first, for after the transition nobody
@@ -167,28 +183,36 @@ async fn end(
     if let Some(account) = account.filter(|account| account.people_per_day().is_some()) {
         dispatch.core.release_people(workspace, account.portfolio_name(), id).await?;
     }
-    let end = Transition { from: Status::Running, to: Status::Completed, reason, paused_by: None, at: now, due: None };
-    if dispatch.core.transition(workspace, id, &end).await? {
+    if dispatch.core.complete(campaign, reason.as_deref(), now).await? {
         tracing::info!(campaign = %id, recipients = campaign.recipients, "a campaign is complete");
     }
     Ok(())
+}
+
+/// How many pages of the campaign shall be with the sender.
+async fn wanted_pages(
+    dispatch: &Dispatch,
+    campaign: &Campaign,
+    account: Option<&Account>,
+    now: UnixMillis,
+) -> Result<u32, StoreError> {
+    let rate = account.map_or(DEFAULT_RATE, |account| account.effective_rate().0);
+    // Pages beyond the campaign's share of the rate would only keep the sender waiting.
+    let throttle = dispatch.core.throttle_state(campaign.workspace, campaign.account).await?;
+    let share = throttle.share_of(campaign.id, campaign.messages_per_second, rate, UnixMicros::from_millis(now));
+    Ok(horizon_pages(share.rate))
 }
 
 /// Gives out new pages until the horizon is full; the new cursor.
 async fn give_out(
     dispatch: &Dispatch,
     campaign: &Campaign,
-    account: Option<&Account>,
     pages: &Pages,
     allowance: &Allowance,
+    (mut out, wanted): (u32, u32),
     now: UnixMillis,
 ) -> Result<u32, NotAdvanced> {
-    let rate = account.map_or(DEFAULT_RATE, |account| account.effective_rate().0);
-    // Pages beyond the campaign's share of the rate would only keep the sender waiting.
-    let throttle = dispatch.core.throttle_state(campaign.workspace, campaign.account).await?;
-    let share = throttle.share_of(campaign.id, campaign.messages_per_second, rate, UnixMicros::from_millis(now));
-    let wanted = horizon_pages(share.rate);
-    let (mut out, waiting) = (pages.busy(now), pages.waiting(now));
+    let waiting = pages.waiting(now);
     let mut next = pages.next.max(campaign.next_page);
     let mut allowed = allowance.more_pages(pages.out());
     while out < wanted && allowed > 0 && waiting < wanted * MOST_WAITING && next < campaign.pages {

@@ -34,7 +34,7 @@ impl Pages {
 
     /// Pages that are with the sender and take up its rate.
     pub(crate) fn busy(&self, now: UnixMillis) -> u32 {
-        self.count(|state| !is_put_off(state, now))
+        self.count(|state| !is_put_off(state, now) && !state.parked)
     }
 
     /// Pages that wait on the queue for a try to be repeated: they take up next to nothing of the rate.

@@ -70,5 +70,5 @@ async fn judge(
 async fn skip(send: &Send, context: &Context, candidate: Candidate, refusal: Refusal) -> Result<(), StoreError> {
     let key = context.campaign.attempt_key(candidate.recipient.seq);
     let skip = Skip { at: UnixMillis::now(), code: refusal.code().to_owned(), reason: refusal.to_string() };
-    send.core.skip(&key, &candidate.attempt, &skip).await
+    send.core.skip(&key, &candidate.attempt, candidate.tried, &skip).await
 }

@@ -79,7 +79,7 @@ pub(crate) async fn act(send: &Send, campaign: &Campaign, account: &Account, sto
     if by == PausedBy::Template {
         note_state_of_template(send, campaign, account, code, now).await?;
     }
-    let due = (by == PausedBy::Template).then_some(now);
+    let due = (by == PausedBy::Template).then_some(now).or(campaign.schedule.expires_at);
     let pause = Transition {
         from: Status::Running,
         to: Status::Paused,

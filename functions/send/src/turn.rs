@@ -30,6 +30,10 @@ pub(crate) async fn of_page(
     stopped: &CancellationToken,
 ) -> Result<Turn, StoreError> {
     let since = UnixMillis::now();
+    let messages = match room_for_people(send, campaign, account, since).await? {
+        Room::For(people) => messages.min(people),
+        Room::None(turn) => return Ok(turn),
+    };
     let slots = loop {
         let now = UnixMicros::now();
         let limits = account.window_limits(now.floor_millis());
@@ -64,11 +68,33 @@ pub(crate) async fn of_page(
         .await?;
     Ok(match taken {
         Ok(people) => Turn::Now(slots.first(people)),
-        Err(until) => {
-            let why = format!(
-                "the messaging limit is used up: {limit} people in 24 hours for all numbers of the business portfolio"
-            );
-            Turn::Later(until, why)
-        }
+        Err(until) => Turn::Later(until, used_up(limit)),
     })
+}
+
+enum Room {
+    For(u32),
+    None(Turn),
+}
+
+/// Looks before any slot is reserved whether the portfolio has room at all: slots that go unused would be counted in the
+/// account's windows.
+async fn room_for_people(
+    send: &Send,
+    campaign: &Campaign,
+    account: &Account,
+    now: UnixMillis,
+) -> Result<Room, StoreError> {
+    let Some(limit) = account.people_per_day() else {
+        return Ok(Room::For(u32::MAX));
+    };
+    let portfolio = send.core.portfolio_state(campaign.workspace, account.portfolio_name()).await?;
+    Ok(match portfolio.room_for(campaign.id, limit, now) {
+        0 => Room::None(Turn::Later(portfolio.opens_at(now), used_up(limit))),
+        people => Room::For(people),
+    })
+}
+
+fn used_up(limit: u32) -> String {
+    format!("the messaging limit is used up: {limit} people in 24 hours for all numbers of the business portfolio")
 }

@@ -28,7 +28,8 @@ pub(crate) async fn resolve(
     unknown: Vec<(Recipient, Attempt)>,
 ) -> Result<Vec<Seq>, StoreError> {
     let Some(first) = unknown.iter().filter_map(|(_, attempt)| left_at(attempt)).min() else {
-        return Ok(Vec::new());
+        // Nothing is known of when they were to leave, so nothing can be looked up.
+        return Ok(unknown.into_iter().map(|(recipient, _)| recipient.seq).collect());
     };
     let since = UnixMillis(first.0 - SKEW_MS);
     let known = match send.graph.message_history(&account.phone_number_id, token, since).await {

@@ -304,15 +304,35 @@ async fn a_skip_settles_who_was_not_sent_to_and_nobody_else() {
     let tables = Tables::new().await;
     let skip = shared::attempt::Skip { at: NOW, code: "opted_out".to_owned(), reason: "opted out".to_owned() };
     let (fresh, claimed) = (attempt_key(0), attempt_key(1));
-    tables.core.skip(&fresh, &attempt(1), &skip).await.unwrap();
+    tables.core.skip(&fresh, &attempt(1), nth(1), &skip).await.unwrap();
     assert_eq!(stored(&tables.core, &fresh).await.standing(), Standing::Skipped);
     assert_eq!(claim(&tables.core, &fresh, 1).await, Claimed::Lost);
 
     claim(&tables.core, &claimed, 1).await;
-    tables.core.skip(&claimed, &attempt(1), &skip).await.unwrap();
+    tables.core.skip(&claimed, &attempt(1), nth(2), &skip).await.unwrap();
     assert_eq!(stored(&tables.core, &claimed).await.skipped, None, "its message is on the way");
     tables.core.release(&claimed, 1, 1, &released()).await.unwrap();
-    tables.core.skip(&claimed, &attempt(1), &skip).await.unwrap();
+    tables.core.skip(&claimed, &attempt(1), nth(2), &skip).await.unwrap();
     assert_eq!(stored(&tables.core, &claimed).await.standing(), Standing::Skipped, "it came back");
     assert_eq!(claim(&tables.core, &claimed, 2).await, Claimed::Lost);
+}
+
+/// A rule may refuse who failed before and was to be tried again: else nobody would ever be done with them.
+#[tokio::test]
+async fn a_skip_in_place_of_a_retry_settles_the_failure_as_it_was() {
+    let tables = Tables::new().await;
+    let skip = shared::attempt::Skip { at: NOW, code: "opted_out".to_owned(), reason: "opted out".to_owned() };
+    let key = attempt_key(0);
+    claim(&tables.core, &key, 1).await;
+    let Moment { at, seen } = moment(5);
+    let failed = Evidence::Failed(Failure { at, seen, code: 131_000, title: None, details: None });
+    tables.core.learn(&key, &[failed], told(1)).await.unwrap();
+    let row = stored(&tables.core, &key).await;
+    let retry = Policy { resend_after: None, retry_before: Some(LONG_AFTER) };
+    let again = Try { number: 2, after: After::Failure };
+    assert_eq!(readiness(Some(&row), &retry, LONG_AFTER), Readiness::Free(again));
+    tables.core.skip(&key, &row, again, &skip).await.unwrap();
+    let row = stored(&tables.core, &key).await;
+    assert_eq!((readiness(Some(&row), &retry, LONG_AFTER), row.standing()), (Readiness::Settled, Standing::Failed));
+    assert_eq!(tables.core.claim(&key, &row, again, &own_claim()).await.unwrap(), Claimed::Lost);
 }

@@ -47,7 +47,7 @@ pub fn of_attempt(key: &AttemptKey, attempt: &Attempt) -> Contribution {
 
     let total = contribution.entry(item(format!("{}#{:02}", view::TOTAL, key.shard.0))).or_default();
     let mut count = |name: &str| *total.entry(format!("{variant}.{name}")).or_default() += 1;
-    if attempt.skipped.is_none() {
+    if attempt.standing() != Standing::Skipped {
         count("claimed");
     }
     if attempt.accepted.is_some() {
@@ -65,7 +65,7 @@ pub fn of_attempt(key: &AttemptKey, attempt: &Attempt) -> Contribution {
         Standing::Pending => {}
         Standing::Skipped => {
             count("skipped");
-            if let Some(skip) = &attempt.skipped {
+            if let Some(skip) = attempt.skipped.as_ref().filter(|_| attempt.standing() == Standing::Skipped) {
                 count(&format!("skip.{}", skip.code));
             }
         }

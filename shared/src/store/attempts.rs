@@ -139,12 +139,24 @@ impl Core {
         }
     }
 
-    /// Settles a recipient who gets no message, by a rule; who was claimed before stays as they are, but for one whose
-    /// message came back.
+    /// Settles a recipient who gets no message, by a rule, in place of this try; who is claimed stays as they are.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn skip(&self, key: &AttemptKey, attempt: &Attempt, skip: &Skip) -> Result<(), StoreError> {
+    pub async fn skip(&self, key: &AttemptKey, attempt: &Attempt, tried: Try, skip: &Skip) -> Result<(), StoreError> {
+        if let Some(ended) = match tried.after {
+            After::Nothing | After::Release => None,
+            After::Failure => Some("failed"),
+            After::Unknown => Some("unknown"),
+        } {
+            // It stays what it was, failed or unknown, and is not tried again.
+            let mut update = Update::default();
+            update.set("skipped", attribute("skip", skip)?);
+            update.only_if_equal("number", number(i64::from(attempt.number)));
+            update.only_if_present(ended);
+            update.only_if_absent("skipped");
+            return self.update(keys::attempt(key), update).await.map(|_| ());
+        }
         let row = Attempt { number: 0, skipped: Some(skip.clone()), ..attempt.clone() };
         if self.put_new("attempt", keys::attempt(key), &row, Item::new()).await?.is_new() {
             return Ok(());

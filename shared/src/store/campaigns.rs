@@ -172,6 +172,31 @@ impl Core {
         self.change_and_watch(workspace, campaign, update, *due).await
     }
 
+    /// Completes a campaign of which every page of this round is done, or whose time is over; `false` when it is not in
+    /// this state or round any more.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn complete(
+        &self,
+        campaign: &Campaign,
+        reason: Option<&str>,
+        at: UnixMillis,
+    ) -> Result<bool, StoreError> {
+        let mut update = Update::default();
+        update.set("status", text(Status::Completed.name()));
+        update.only_if_equal("status", text(campaign.status.name()));
+        let (known, this) = (update.name("round"), update.value(number(i64::from(campaign.round))));
+        update.only_if(format!("attribute_not_exists({known}) OR {known} = {this}"));
+        update.set("finished_at", number(at.0));
+        match reason {
+            Some(reason) => update.set("status_reason", text(reason)),
+            None => update.remove("status_reason"),
+        }
+        update.remove("paused_by");
+        self.change_and_watch(campaign.workspace, campaign.id, update, None).await
+    }
+
     /// Begins a round of retries of what failed before `at`: the campaign runs again from its first page. `false` when it is
     /// not in the state or round it must be in.
     ///

@@ -42,6 +42,12 @@ impl State {
         limit.saturating_sub(self.used(now)).saturating_sub(reserved)
     }
 
+    /// People that this campaign may still write to: its own reservation, and what is free.
+    #[must_use]
+    pub fn room_for(&self, campaign: CampaignId, limit: u32, now: UnixMillis) -> u32 {
+        self.reserved.get(&campaign).copied().unwrap_or(0).saturating_add(self.free(limit, now))
+    }
+
     /// Reserves up to `people` for a campaign, in place of what it had reserved; how many there was room for.
     pub fn reserve(&mut self, campaign: CampaignId, people: u32, limit: u32, now: UnixMillis) -> u32 {
         self.reserved.remove(&campaign);
@@ -63,7 +69,7 @@ impl State {
     /// When there is no room for anybody: the time at which there will be.
     pub fn take(&mut self, campaign: CampaignId, people: u32, limit: u32, now: UnixMillis) -> Result<u32, UnixMillis> {
         let own = self.reserved.get(&campaign).copied().unwrap_or(0);
-        let taken = people.min(own.saturating_add(self.free(limit, now)));
+        let taken = people.min(self.room_for(campaign, limit, now));
         if taken == 0 && people > 0 {
             return Err(self.opens_at(now));
         }

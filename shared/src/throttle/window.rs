@@ -1,5 +1,7 @@
 //! The account's limits per minute, hour and day: messages are counted in the window in which their slots lie.
 
+use std::cmp::Ordering;
+
 use serde::{Deserialize, Serialize};
 
 use super::slots::{Rate, UnixMicros};
@@ -111,7 +113,12 @@ impl Windows {
     pub fn used(&self, limits: &Limits, kind: Kind, at: UnixMillis) -> u32 {
         let (start, _) = limits.window(kind, at);
         let counted = self.counted(kind);
-        if counted.start == start { counted.used } else { 0 }
+        match counted.start.cmp(&start) {
+            Ordering::Equal => counted.used,
+            Ordering::Less => 0,
+            // Another campaign has begun the next window, and what this one has left is not known any more.
+            Ordering::Greater => u32::MAX,
+        }
     }
 
     /// How many of `n` messages from `start` on the limits allow: those that fit into the windows that hold `start`.
