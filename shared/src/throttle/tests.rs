@@ -166,6 +166,19 @@ fn a_window_that_is_used_up_says_when_it_opens() {
     assert_eq!(granted(&state.reserve(&ask(1, 100, 80, &limits), UnixMicros::from_millis(wait.until))).len(), 100);
 }
 
+/// A campaign that lags behind by the lead of a reservation must not find the old window empty.
+#[test]
+fn a_window_that_another_campaign_has_left_is_closed() {
+    let limits = Limits { per_minute: Some(100), ..FREE };
+    let next_minute = limits.window(window::Kind::Minute, START.floor_millis()).1;
+    let mut windows = Windows::default();
+    windows.count(&limits, START, 100);
+    windows.count(&limits, UnixMicros::from_millis(next_minute), 5);
+    let before = UnixMicros(UnixMicros::from_millis(next_minute).0 - 1_000_000);
+    let room = windows.room(&limits, before, Rate::per_second(80), 50);
+    assert_eq!(room, Err((window::Kind::Minute, next_minute)));
+}
+
 #[test]
 fn too_fast_halves_the_rate_once_and_it_comes_back() {
     let mut state = State::default();

@@ -1,3 +1,5 @@
+//! What the rules decide, rule by rule.
+
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
