@@ -7,7 +7,7 @@ use ulid::Ulid;
 
 use crate::attempt::{AttemptKey, Seq, Shard};
 use crate::campaign::VariantIndex;
-use crate::id::{AccountId, CampaignId, EventId, WorkspaceId};
+use crate::id::{AccountId, CampaignId, ContactId, EventId, WorkspaceId};
 use crate::link::code::LinkId;
 use crate::time::UnixMillis;
 
@@ -174,7 +174,7 @@ pub enum Content {
 impl Content {
     /// The event's type as the feed shows it.
     #[must_use]
-    pub const fn kind(&self) -> &'static str {
+    pub const fn kind(&self) -> &str {
         match self {
             Self::LinkClicked { .. } => "link.clicked",
             Self::MessageReceived { .. } => "message.received",
@@ -195,6 +195,9 @@ pub struct Event {
     pub at: UnixMillis,
     /// When we took it in.
     pub seen: UnixMillis,
+    /// The person it concerns, as known when it was taken in; who was merged with whom since is on the contacts' rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contact: Option<ContactId>,
     /// The variant of the campaign's message, where it matters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub variant: Option<VariantIndex>,
@@ -248,6 +251,7 @@ mod tests {
             id: id_of(UnixMillis(1), &["x"]),
             at: UnixMillis(1),
             seen: UnixMillis(2),
+            contact: None,
             variant: None,
             content: Content::LinkClicked {
                 link: LinkId::new(7).unwrap(),

@@ -25,7 +25,7 @@ pub(crate) fn effects(ingest: &Ingest, click: &Click) -> Effects {
         visitor,
         country,
     };
-    let event = Event { v: 1, id: click.id, at: click.at, seen, variant: None, content };
+    let event = Event { v: 1, id: click.id, at: click.at, seen, contact: None, variant: None, content };
     effects.record(Some((click.workspace, click.account)), event);
     effects
 }

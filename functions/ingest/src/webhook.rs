@@ -152,7 +152,7 @@ fn received(
         recipient: answered.map(|key| key.seq),
         raw: Kept::Inline(json(message)),
     };
-    effects.record(Some((workspace, account)), FeedEvent { v: 1, id, at, seen, variant: None, content });
+    effects.record(Some((workspace, account)), FeedEvent { v: 1, id, at, seen, contact: None, variant: None, content });
 }
 
 /// Somebody has stopped marketing messages in WhatsApp itself, or takes them again: the last message before a stop caused
@@ -199,7 +199,7 @@ fn report(effects: &mut Effects, route: Route, item: &Item, seen: UnixMillis) {
     let content =
         Content::MetaReported { field: item.field.clone(), kind: item.event.kind().to_owned(), raw: Kept::Inline(raw) };
     let at = UnixMillis(i64::try_from(id.ulid().timestamp_ms()).unwrap_or(at.0));
-    effects.record(route, FeedEvent { v: 1, id, at, seen, variant: None, content });
+    effects.record(route, FeedEvent { v: 1, id, at, seen, contact: None, variant: None, content });
 }
 
 fn quarantine(effects: &mut Effects, route: Route, field: &str, reason: &str, raw: String, seen: UnixMillis) {
@@ -208,7 +208,7 @@ fn quarantine(effects: &mut Effects, route: Route, field: &str, reason: &str, ra
     let id = activity::id_of(at, &["quarantined", field, &raw]);
     let content =
         Content::MetaQuarantined { field: field.to_owned(), reason: reason.to_owned(), raw: Kept::Inline(raw) };
-    effects.record(route, FeedEvent { v: 1, id, at, seen, variant: None, content });
+    effects.record(route, FeedEvent { v: 1, id, at, seen, contact: None, variant: None, content });
 }
 
 /// The time of an event that carries none: the start of the day, so that its repeats on that day are the same event.

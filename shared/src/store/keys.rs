@@ -313,6 +313,12 @@ pub fn contact_list(workspace: WorkspaceId) -> String {
     format!("WS#{workspace}#CONTACTS")
 }
 
+/// What concerns a contact, in the index of lists.
+#[must_use]
+pub fn contact_events_list(workspace: WorkspaceId, contact: ContactId) -> String {
+    format!("WS#{workspace}#CONTACT#{contact}#EVENTS")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

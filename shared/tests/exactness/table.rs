@@ -233,7 +233,7 @@ fn event(visit: &Visit) -> Event {
         country: None,
     };
     let id = activity::id_of(at, &["visit", &visit.number.to_string()]);
-    Event { v: 1, id, at, seen: at, variant: None, content }
+    Event { v: 1, id, at, seen: at, contact: None, variant: None, content }
 }
 
 /// The broken rule that the last report wins, not the earliest.
