@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use shared::aws::Clients;
 use shared::http::auth::KeyHash;
 use shared::secrets::Secrets;
 use simulator::{Behaviour, Delivery, Simulator};
@@ -20,7 +21,7 @@ use self::functions::Functions;
 use self::resources::Resources;
 use crate::credentials::Credentials;
 use crate::drivers::{Checkpoint, HttpGateway, Mischief, Running, Schedule, SqsSource, StreamSource};
-use crate::engines::{Engines, Storage};
+use crate::engines::{Calls, Engines, Storage};
 
 /// How a stack is started.
 #[derive(Debug)]
@@ -128,8 +129,10 @@ impl Stack {
             Some(folder) => Secrets::in_file(folder.join("secrets.json")),
             None => Secrets::in_memory(),
         };
-        let functions = Functions::new(&settings, &resources.clients(&engines), &secrets)?;
-        let sources = start_sources(&engines, &resources, &functions, data_dir.as_ref(), &people.mischief).await?;
+        let calls = engines.calls(&people.mischief.faults);
+        let clients = Clients { dynamodb: calls.dynamodb(), sqs: calls.sqs(), s3: calls.s3() };
+        let functions = Functions::new(&settings, &clients, &secrets)?;
+        let sources = start_sources(&calls, &resources, &functions, data_dir.as_ref(), &people.mischief).await?;
         let gateway = HttpGateway::new(functions.routes()).start(listener);
         let speed = people.speed;
         Ok(Self {
@@ -263,7 +266,7 @@ fn settings_of(credentials: &Credentials, base_url: &str, graph_url: &str) -> BT
 }
 
 async fn start_sources(
-    engines: &Engines,
+    calls: &Calls,
     resources: &Resources,
     functions: &Functions,
     data_dir: Option<&PathBuf>,
@@ -280,8 +283,11 @@ async fn start_sources(
         mischief: mischief.clone(),
         ..SqsSource::new(url)
     };
-    let events = queue(&resources.events.url, 100, Duration::from_millis(50), 4);
     // As in `template.yaml`, with the reasons.
+    let events = SqsSource {
+        function_timeout: Duration::from_secs(60),
+        ..queue(&resources.events.url, 100, Duration::from_millis(50), 4)
+    };
     let send =
         SqsSource { function_timeout: Duration::from_secs(120), ..queue(&resources.send.url, 1, Duration::ZERO, 16) };
     // Audiences and imports take minutes; other commands need not wait for them.
@@ -298,10 +304,10 @@ async fn start_sources(
         ..StreamSource::new(&resources.stream_arn, checkpoint)
     };
     Ok(vec![
-        events.start(engines.sqs(), Arc::clone(&functions.ingest)).await?,
-        send.start(engines.sqs(), Arc::clone(&functions.send)).await?,
-        commands.start(engines.sqs(), Arc::clone(&functions.dispatch)).await?,
-        stream.start(engines.streams(), Arc::clone(&functions.rollup)).await?,
+        events.start(calls.sqs(), Arc::clone(&functions.ingest)).await?,
+        send.start(calls.sqs(), Arc::clone(&functions.send)).await?,
+        commands.start(calls.sqs(), Arc::clone(&functions.dispatch)).await?,
+        stream.start(calls.streams(), Arc::clone(&functions.rollup)).await?,
         Schedule::new("dispatch-watchdog", TICK).start(Arc::clone(&functions.dispatch)),
     ])
 }
