@@ -30,7 +30,7 @@ pub(crate) async fn tell(
     seen: UnixMillis,
 ) -> Result<(), NotIngested> {
     let (concerns, told) = meaning(&item.event);
-    let Some(waba_id) = item.waba_id.as_deref().filter(|_| !told.is_empty()) else {
+    let Some(waba_id) = item.waba_id.as_deref().filter(|_| !told.is_empty() && !ingest.is_replay()) else {
         return Ok(());
     };
     let at = time_of(item.entry_time, seen);

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use futures::StreamExt;
 use shared::account::news::News;
 use shared::activity::{Content, Event, Kept};
+use shared::archive::Place;
 use shared::attempt::pricing::Pricing;
 use shared::attempt::{AttemptKey, Evidence};
 use shared::blob::key;
@@ -15,7 +16,7 @@ use shared::meta::webhook;
 use shared::store::{Learned, StoreError, Told};
 use shared::time::UnixMillis;
 
-use crate::{Ingest, WRITES_AT_ONCE};
+use crate::{Ingest, NotIngested, WRITES_AT_ONCE};
 
 /// Longest raw item kept in a row; a longer one lies in the bucket (DynamoDB: 400 KB an item).
 const MAX_INLINE_BYTES: usize = 100 * 1024;
@@ -27,9 +28,17 @@ pub(crate) type Route = Option<(WorkspaceId, AccountId)>;
 #[derive(Default)]
 pub(crate) struct Effects {
     attempts: BTreeMap<Subject, Learning>,
-    events: BTreeMap<EventId, (Route, Event)>,
+    events: BTreeMap<EventId, Recorded>,
     words: BTreeSet<Word>,
     news: BTreeMap<(WorkspaceId, AccountId), Vec<News>>,
+}
+
+/// An event, whose it is, and what it was made of.
+struct Recorded {
+    workspace: Option<WorkspaceId>,
+    account: Option<AccountId>,
+    event: Event,
+    place: Option<Place>,
 }
 
 /// A person's word for or against messages. It holds a phone number, so it has no `Debug`.
@@ -89,6 +98,29 @@ pub(crate) struct Failed {
     accounts: BTreeSet<(WorkspaceId, AccountId)>,
 }
 
+/// What became of writing effects.
+#[derive(Default)]
+pub(crate) struct Outcome {
+    /// What could not be written now: whoever needs it comes back.
+    pub(crate) again: Failed,
+    /// What can never be written, one by one, each with the reason: whoever needs it is quarantined.
+    pub(crate) never: Vec<(Failed, String)>,
+}
+
+impl Outcome {
+    /// Notes that something was not written. `what` names it, in ids only.
+    fn note(&mut self, error: &NotIngested, what: &str, add: impl FnOnce(&mut Failed)) {
+        tracing::error!(what, %error, "an effect could not be written");
+        if error.is_permanent() {
+            let mut failed = Failed::default();
+            add(&mut failed);
+            self.never.push((failed, format!("{what}: {error}")));
+        } else {
+            add(&mut self.again);
+        }
+    }
+}
+
 impl Needs {
     /// Whether something it needs has failed.
     pub(crate) fn meets(&self, failed: &Failed) -> bool {
@@ -110,7 +142,32 @@ impl Effects {
 
     /// An event of the feed.
     pub(crate) fn record(&mut self, route: Route, event: Event) {
-        self.events.insert(event.id, (route, event));
+        let (workspace, account) = route.unzip();
+        self.events.insert(event.id, Recorded { workspace, account, event, place: None });
+    }
+
+    /// Something that could not be taken in, of a workspace if it is known whose it is.
+    pub(crate) fn quarantine(&mut self, workspace: Option<WorkspaceId>, event: Event) {
+        self.events.insert(event.id, Recorded { workspace, account: None, event, place: None });
+    }
+
+    /// All of it was made of the message at this place of the archive.
+    pub(crate) fn made_of(&mut self, place: &Place) {
+        for recorded in self.events.values_mut() {
+            recorded.place.get_or_insert_with(|| place.clone());
+        }
+    }
+
+    /// What of it is quarantined.
+    pub(crate) fn quarantined(&self) -> impl Iterator<Item = EventId> {
+        let quarantined = |recorded: &&Recorded| matches!(recorded.event.content, Content::MetaQuarantined { .. });
+        self.events.values().filter(quarantined).map(|recorded| recorded.event.id)
+    }
+
+    /// The workspace it concerns, if it names one.
+    pub(crate) fn workspace(&self) -> Option<WorkspaceId> {
+        let of_attempt = self.attempts.keys().next().map(|(key, _)| key.workspace);
+        of_attempt.or_else(|| self.events.values().find_map(|recorded| recorded.workspace))
     }
 
     /// A person's word for or against messages.
@@ -148,26 +205,25 @@ impl Effects {
     }
 
     /// Writes all of it, in no order, and tells what failed. Writing it again changes nothing.
-    pub(crate) async fn write(self, ingest: &Ingest) -> Failed {
-        let mut failed = Failed::default();
+    pub(crate) async fn write(self, ingest: &Ingest) -> Outcome {
+        let mut outcome = Outcome::default();
         let mut learned = futures::stream::iter(self.attempts)
             .map(|(subject, learning)| async move { (subject, learn(ingest, &subject, &learning).await) })
             .buffer_unordered(WRITES_AT_ONCE);
         while let Some((subject, result)) = learned.next().await {
             if let Err(error) = result {
                 let key = subject.0;
-                tracing::error!(campaign = %key.campaign, seq = key.seq.0, %error, "an attempt could not be updated");
-                failed.attempts.insert(subject);
+                let what = format!("recipient {} of {}", key.seq.0, key.campaign);
+                outcome.note(&error.into(), &what, |failed| _ = failed.attempts.insert(subject));
             }
         }
         drop(learned);
         let mut recorded = futures::stream::iter(self.events)
-            .map(|(id, (route, event))| async move { (id, record(ingest, route, event).await) })
+            .map(|(id, event)| async move { (id, record(ingest, event).await) })
             .buffer_unordered(WRITES_AT_ONCE);
         while let Some((id, result)) = recorded.next().await {
             if let Err(error) = result {
-                tracing::error!(event = %id, error, "an event could not be recorded");
-                failed.events.insert(id);
+                outcome.note(&error, &format!("event {id}"), |failed| _ = failed.events.insert(id));
             }
         }
         drop(recorded);
@@ -176,8 +232,8 @@ impl Effects {
             .buffer_unordered(WRITES_AT_ONCE);
         while let Some((result, word)) = heard.next().await {
             if let Err(error) = result {
-                tracing::error!(source = word.source, %error, "a consent could not be recorded");
-                failed.words.insert(word);
+                let what = format!("a consent by {}", word.source);
+                outcome.note(&error.into(), &what, |failed| _ = failed.words.insert(word));
             }
         }
         drop(heard);
@@ -185,11 +241,11 @@ impl Effects {
             // Boxed, for it is rare and as large as all the rest together.
             let told = Box::pin(ingest.core.tell_account(workspace, account, &news, UnixMillis::now()));
             if let Err(error) = told.await {
-                tracing::error!(%account, %error, "what Meta tells about an account could not be written");
-                failed.accounts.insert((workspace, account));
+                let what = format!("account {account}");
+                outcome.note(&error.into(), &what, |failed| _ = failed.accounts.insert((workspace, account)));
             }
         }
-        failed
+        outcome
     }
 }
 
@@ -212,16 +268,17 @@ async fn learn(ingest: &Ingest, (key, number): &Subject, learning: &Learning) ->
     Ok(())
 }
 
-async fn record(ingest: &Ingest, route: Route, mut event: Event) -> Result<(), String> {
+async fn record(ingest: &Ingest, recorded: Recorded) -> Result<(), NotIngested> {
+    let Recorded { workspace, account, mut event, place } = recorded;
     if let Some(Kept::Inline(text)) = raw_mut(&mut event.content).filter(|raw| raw.len() > MAX_INLINE_BYTES) {
         let object = key::kept_event(&event.at.date(), event.id);
         let body = Bytes::from(std::mem::take(text));
-        ingest.bucket.put(&object, body, "application/json").await.map_err(|error| error.to_string())?;
+        ingest.bucket.put(&object, body, "application/json").await?;
         if let Some(raw) = raw_mut(&mut event.content) {
             *raw = Kept::Object(object);
         }
     }
-    ingest.core.record_event(route, &event).await.map_err(|error| error.to_string())
+    Ok(ingest.core.record_archived_event(workspace, account, &event, place.as_ref()).await?)
 }
 
 fn raw_mut(content: &mut Content) -> Option<&mut Kept> {

@@ -25,6 +25,9 @@ pub(crate) async fn take_in(
     let (Some(waba), Some((template, change))) = (&item.waba_id, TemplateChange::of(&item.event)) else {
         return Ok(());
     };
+    if ingest.is_replay() {
+        return Ok(());
+    }
     let (Some(name), Some(language)) = (&template.name, &template.language) else {
         tracing::warn!(template = template.id, "news of a template without a name");
         return Ok(());

@@ -10,13 +10,16 @@ use shared::meta::webhook::{
 use shared::time::UnixMillis;
 
 use crate::effects::{Effects, OfTry, Route, Wish, Word};
-use crate::{Ingest, NotIngested, account, media, reply, templates};
+use crate::{Ingest, NotIngested, account, identity_of_item, media, reply, templates};
 
 /// Meta's error for a recipient who has stopped marketing messages (Meta, error codes).
 const STOPPED_MARKETING: i64 = 131_050;
 
 /// How we know of a wish: the person wrote it to us.
 const REPLY: &str = "reply";
+
+/// The kind of what this version does not know; it is counted (`shared::rollup::contribution`).
+const UNKNOWN: &str = "unknown";
 
 /// How we know of a wish: the person told WhatsApp, and Meta told us.
 const WHATSAPP: &str = "whatsapp";
@@ -28,7 +31,8 @@ pub(crate) async fn effects(ingest: &Ingest, body: &[u8], received_at: UnixMilli
         Ok(notification) => notification,
         Err(error) => {
             let raw = String::from_utf8_lossy(body).into_owned();
-            quarantine(&mut effects, None, "", &error.to_string(), raw, received_at);
+            let broken = Broken { field: "", entry_time: None, reason: error.to_string(), raw };
+            quarantine(ingest, &mut effects, None, broken, received_at).await?;
             return Ok(effects);
         }
     };
@@ -44,6 +48,11 @@ pub(crate) async fn effects(ingest: &Ingest, body: &[u8], received_at: UnixMilli
                 effects.learn(key, evidence, Some(told));
             }
             stopped(&mut effects, key.workspace, status);
+            if matches!(status.status, StatusKind::Other(_)) {
+                // The flag says little; what Meta means by it is for people to find out.
+                let route = routes.of(item.phone_number_id.as_deref()).await?;
+                report(ingest, &mut effects, route, &item, received_at).await?;
+            }
             let campaign = (key.workspace, key.campaign);
             media::forget_if_unusable(ingest, &mut unusable, campaign, status, received_at).await?;
             continue;
@@ -65,15 +74,16 @@ pub(crate) async fn effects(ingest: &Ingest, body: &[u8], received_at: UnixMilli
             }
             (Event::UserPreference(preference), Some((workspace, account))) => {
                 preferred(ingest, &mut effects, (workspace, account), preference, received_at).await?;
-                report(&mut effects, route, &item, received_at);
+                report(ingest, &mut effects, route, &item, received_at).await?;
             }
             (Event::Malformed(MalformedEvent { place, reason, raw }), _) => {
                 let reason = format!("{place}: {reason}");
-                quarantine(&mut effects, route, &item.field, &reason, raw.to_string(), received_at);
+                let broken = Broken { field: &item.field, entry_time: item.entry_time, reason, raw: raw.to_string() };
+                quarantine(ingest, &mut effects, route, broken, received_at).await?;
             }
             _ => {
                 account::tell(ingest, &mut effects, &item, received_at).await?;
-                report(&mut effects, route, &item, received_at);
+                report(ingest, &mut effects, route, &item, received_at).await?;
             }
         }
     }
@@ -183,8 +193,13 @@ async fn preferred(
 }
 
 /// Anything else is kept in the feed under the name of its field.
-fn report(effects: &mut Effects, route: Route, item: &Item, seen: UnixMillis) {
-    let at = item.entry_time.map_or(seen, UnixMillis::from_seconds);
+async fn report(
+    ingest: &Ingest,
+    effects: &mut Effects,
+    route: Route,
+    item: &Item,
+    seen: UnixMillis,
+) -> Result<(), NotIngested> {
     let raw = match &item.event {
         Event::Unknown(UnknownEvent { raw, .. }) => raw.to_string(),
         event => json(event),
@@ -192,29 +207,44 @@ fn report(effects: &mut Effects, route: Route, item: &Item, seen: UnixMillis) {
     if let Event::Unknown(UnknownEvent { reason, .. }) = &item.event {
         tracing::warn!(field = item.field, ?reason, "an event of an unknown kind was kept");
     }
+    let kind = match &item.event {
+        Event::Status(status) if matches!(status.status, StatusKind::Other(_)) => UNKNOWN,
+        event => event.kind(),
+    };
     let number = item.phone_number_id.as_deref().unwrap_or_default();
     let waba = item.waba_id.as_deref().unwrap_or_default();
-    // Without a time of Meta's the day we first saw it is part of the id: a repeat on a later day is a new row.
-    let id = activity::id_of(at_or_day(item.entry_time, seen), &[&item.field, waba, number, &raw]);
-    let content =
-        Content::MetaReported { field: item.field.clone(), kind: item.event.kind().to_owned(), raw: Kept::Inline(raw) };
-    let at = UnixMillis(i64::try_from(id.ulid().timestamp_ms()).unwrap_or(at.0));
+    let identity = [item.field.as_str(), waba, number, raw.as_str()];
+    let at = identity_of_item::time(ingest, route, item.entry_time, &raw, &identity, seen).await?;
+    let id = activity::id_of(at, &identity);
+    let content = Content::MetaReported { field: item.field.clone(), kind: kind.to_owned(), raw: Kept::Inline(raw) };
     effects.record(route, FeedEvent { v: 1, id, at, seen, contact: None, variant: None, content });
+    Ok(())
 }
 
-fn quarantine(effects: &mut Effects, route: Route, field: &str, reason: &str, raw: String, seen: UnixMillis) {
+/// An item, or a whole body, that cannot be taken in.
+pub(crate) struct Broken<'a> {
+    pub(crate) field: &'a str,
+    pub(crate) entry_time: Option<i64>,
+    pub(crate) reason: String,
+    pub(crate) raw: String,
+}
+
+/// Keeps it with its reason, until it can be taken in.
+pub(crate) async fn quarantine(
+    ingest: &Ingest,
+    effects: &mut Effects,
+    route: Route,
+    broken: Broken<'_>,
+    seen: UnixMillis,
+) -> Result<(), NotIngested> {
+    let Broken { field, entry_time, reason, raw } = broken;
     tracing::error!(field, reason, "an item of a notification was quarantined");
-    let at = at_or_day(None, seen);
-    let id = activity::id_of(at, &["quarantined", field, &raw]);
-    let content =
-        Content::MetaQuarantined { field: field.to_owned(), reason: reason.to_owned(), raw: Kept::Inline(raw) };
+    let identity = ["quarantined", field, raw.as_str()];
+    let at = identity_of_item::time(ingest, route, entry_time, &raw, &identity, seen).await?;
+    let id = activity::id_of(at, &identity);
+    let content = Content::MetaQuarantined { field: field.to_owned(), reason, raw: Kept::Inline(raw) };
     effects.record(route, FeedEvent { v: 1, id, at, seen, contact: None, variant: None, content });
-}
-
-/// The time of an event that carries none: the start of the day, so that its repeats on that day are the same event.
-fn at_or_day(entry_time: Option<i64>, seen: UnixMillis) -> UnixMillis {
-    const DAY_MS: i64 = 86_400_000;
-    entry_time.map_or(UnixMillis(seen.0 - seen.0.rem_euclid(DAY_MS)), UnixMillis::from_seconds)
+    Ok(())
 }
 
 fn json<T: serde::Serialize>(value: &T) -> String {
