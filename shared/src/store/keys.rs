@@ -3,6 +3,7 @@
 //! Business Account's, and the list of campaigns that the watchdog looks after.
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use serde::{Deserialize, Serialize};
 
 use super::Item;
 use crate::activity;
@@ -14,7 +15,7 @@ use crate::phone::canonical_digits;
 use crate::time::UnixMillis;
 
 /// Partition and sort key of one item.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Key {
     /// Partition key.
     pub pk: String,
@@ -93,6 +94,22 @@ pub fn event(workspace: Option<WorkspaceId>, account: Option<AccountId>, id: Eve
     let account = account.map_or_else(|| UNROUTED.to_owned(), |id| id.to_string());
     let shard = activity::shard_of(id).0;
     Key::new(format!("WS#{workspace}#ACTIVITY#{account}#{}#{shard:02}", at.date()), format!("{:015}#{id}", at.0))
+}
+
+/// What was quarantined and is not resolved yet, in the index of lists; `None` for what names no workspace.
+#[must_use]
+pub fn quarantined_list(workspace: Option<WorkspaceId>) -> String {
+    let workspace = workspace.map_or_else(|| UNROUTED.to_owned(), |id| id.to_string());
+    format!("WS#{workspace}#QUARANTINED")
+}
+
+/// The day an item was first seen that bears no time of Meta's: a repeat on a later day is the same item. `workspace` and
+/// `account` are `None` for what names none of ours; `hash` names the item.
+#[must_use]
+pub fn first_seen(workspace: Option<WorkspaceId>, account: Option<AccountId>, hash: &str) -> Key {
+    let workspace = workspace.map_or_else(|| UNROUTED.to_owned(), |id| id.to_string());
+    let account = account.map_or_else(|| UNROUTED.to_owned(), |id| id.to_string());
+    Key::new(format!("WS#{workspace}#SEEN#{account}#{hash}"), "SEEN")
 }
 
 /// Stands for the workspace or account of what names none of ours.
