@@ -6,12 +6,15 @@
 
 pub mod account;
 pub mod activity;
+pub mod archive;
 pub mod attempt;
 pub mod aws;
 pub mod blob;
 pub mod campaign;
 pub mod config;
+pub mod consent;
 pub mod contact;
+pub mod conversation;
 pub mod http;
 pub mod id;
 pub mod import;

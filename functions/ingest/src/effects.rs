@@ -1,35 +1,58 @@
 //! What a batch changes: evidence for attempts, gathered per attempt, events of the feed, people's word for or against
-//! messages, and Meta's about accounts.
+//! messages and the replies to it, what happened in conversations, and Meta's word about accounts.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::StreamExt;
 use shared::account::news::News;
 use shared::activity::{Content, Event, Kept};
+use shared::archive::Place;
 use shared::attempt::pricing::Pricing;
 use shared::attempt::{AttemptKey, Evidence};
 use shared::blob::key;
-use shared::id::{AccountId, EventId, WorkspaceId};
+use shared::consent::Wish;
+use shared::conversation::Happened;
+use shared::id::{AccountId, ContactId, EventId, WorkspaceId};
 use shared::meta::webhook;
+use shared::queue::SendCommand;
 use shared::store::{Learned, StoreError, Told};
 use shared::time::UnixMillis;
 
-use crate::{Ingest, WRITES_AT_ONCE};
+use crate::origin::Origin;
+use crate::routes::Route;
+use crate::{Ingest, NotIngested, WRITES_AT_ONCE};
+
+/// Clocks may differ by this.
+pub(crate) const CLOCKS_DIFFER: Duration = Duration::from_secs(3_600);
 
 /// Longest raw item kept in a row; a longer one lies in the bucket (DynamoDB: 400 KB an item).
 const MAX_INLINE_BYTES: usize = 100 * 1024;
-
-/// Whose an event is; `None` when it names no account of ours.
-pub(crate) type Route = Option<(WorkspaceId, AccountId)>;
 
 /// What is to be written.
 #[derive(Default)]
 pub(crate) struct Effects {
     attempts: BTreeMap<Subject, Learning>,
-    events: BTreeMap<EventId, (Route, Event)>,
+    events: BTreeMap<EventId, Recorded>,
     words: BTreeSet<Word>,
     news: BTreeMap<(WorkspaceId, AccountId), Vec<News>>,
+    conversations: BTreeMap<Talk, Happened>,
+    /// By the event of the word that is answered.
+    answers: BTreeMap<EventId, SendCommand>,
+    /// Something of it could not even be looked up: the message comes back whatever becomes of the rest.
+    again: bool,
+}
+
+/// A contact's conversation with an account.
+type Talk = (WorkspaceId, ContactId, AccountId);
+
+/// An event, whose it is, and what it was made of.
+struct Recorded {
+    workspace: Option<WorkspaceId>,
+    account: Option<AccountId>,
+    event: Event,
+    place: Option<Place>,
 }
 
 /// A person's word for or against messages. It holds a phone number, so it has no `Debug`.
@@ -37,7 +60,7 @@ pub(crate) struct Effects {
 pub(crate) struct Word {
     /// Whom it was told.
     pub(crate) workspace: WorkspaceId,
-    /// The person's number, or `wa_id`.
+    /// The person's number, or `wa_id`; not in any log.
     pub(crate) digits: String,
     /// For or against.
     pub(crate) wish: Wish,
@@ -45,13 +68,6 @@ pub(crate) struct Word {
     pub(crate) source: &'static str,
     /// When it was given.
     pub(crate) at: UnixMillis,
-}
-
-/// What a person wants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Wish {
-    Messages,
-    NoMessages,
 }
 
 /// What evidence speaks of: an attempt, and the try of it where it names one.
@@ -78,6 +94,9 @@ pub(crate) struct Needs {
     events: Vec<EventId>,
     words: BTreeSet<Word>,
     accounts: Vec<(WorkspaceId, AccountId)>,
+    conversations: Vec<Talk>,
+    answers: Vec<EventId>,
+    again: bool,
 }
 
 /// What could not be written.
@@ -87,15 +106,43 @@ pub(crate) struct Failed {
     events: BTreeSet<EventId>,
     words: BTreeSet<Word>,
     accounts: BTreeSet<(WorkspaceId, AccountId)>,
+    conversations: BTreeSet<Talk>,
+    answers: BTreeSet<EventId>,
+}
+
+/// What became of writing effects.
+#[derive(Default)]
+pub(crate) struct Outcome {
+    /// What could not be written now: whoever needs it comes back.
+    pub(crate) again: Failed,
+    /// What can never be written, one by one, each with the reason: whoever needs it is quarantined.
+    pub(crate) never: Vec<(Failed, String)>,
+}
+
+impl Outcome {
+    /// Notes that something was not written. `what` names it, in ids only.
+    fn note(&mut self, error: &NotIngested, what: &str, add: impl FnOnce(&mut Failed)) {
+        tracing::error!(what, %error, "an effect could not be written");
+        if error.is_permanent() {
+            let mut failed = Failed::default();
+            add(&mut failed);
+            self.never.push((failed, format!("{what}: {error}")));
+        } else {
+            add(&mut self.again);
+        }
+    }
 }
 
 impl Needs {
     /// Whether something it needs has failed.
     pub(crate) fn meets(&self, failed: &Failed) -> bool {
-        self.attempts.iter().any(|key| failed.attempts.contains(key))
+        self.again
+            || self.attempts.iter().any(|key| failed.attempts.contains(key))
             || self.events.iter().any(|id| failed.events.contains(id))
             || !self.words.is_disjoint(&failed.words)
             || self.accounts.iter().any(|account| failed.accounts.contains(account))
+            || self.conversations.iter().any(|talk| failed.conversations.contains(talk))
+            || self.answers.iter().any(|word| failed.answers.contains(word))
     }
 }
 
@@ -110,7 +157,32 @@ impl Effects {
 
     /// An event of the feed.
     pub(crate) fn record(&mut self, route: Route, event: Event) {
-        self.events.insert(event.id, (route, event));
+        let (workspace, account) = route.unzip();
+        self.events.insert(event.id, Recorded { workspace, account, event, place: None });
+    }
+
+    /// Something that could not be taken in, of a workspace if it is known whose it is.
+    pub(crate) fn quarantine(&mut self, workspace: Option<WorkspaceId>, event: Event) {
+        self.events.insert(event.id, Recorded { workspace, account: None, event, place: None });
+    }
+
+    /// All of it was made of the message at this place of the archive.
+    pub(crate) fn made_of(&mut self, place: &Place) {
+        for recorded in self.events.values_mut() {
+            recorded.place.get_or_insert_with(|| place.clone());
+        }
+    }
+
+    /// What of it is quarantined.
+    pub(crate) fn quarantined(&self) -> impl Iterator<Item = EventId> {
+        let quarantined = |recorded: &&Recorded| matches!(recorded.event.content, Content::MetaQuarantined { .. });
+        self.events.values().filter(quarantined).map(|recorded| recorded.event.id)
+    }
+
+    /// The workspace it concerns, if it names one.
+    pub(crate) fn workspace(&self) -> Option<WorkspaceId> {
+        let of_attempt = self.attempts.keys().next().map(|(key, _)| key.workspace);
+        of_attempt.or_else(|| self.events.values().find_map(|recorded| recorded.workspace))
     }
 
     /// A person's word for or against messages.
@@ -123,7 +195,32 @@ impl Effects {
         self.news.entry(account).or_default().push(news);
     }
 
-    /// Takes in the effects of another message.
+    /// What happened between the item's account and a contact. A time that lies ahead of the clocks' difference says nothing
+    /// about now, and would keep a window open.
+    pub(crate) fn happened(&mut self, origin: &Origin<'_>, contact: ContactId, happened: Happened) {
+        let latest = origin.seen.plus(CLOCKS_DIFFER);
+        let times = [happened.inbound_at, happened.entry_point_at, happened.outbound_at];
+        let Some((workspace, account)) = origin.route.filter(|_| times.into_iter().flatten().all(|at| at <= latest))
+        else {
+            return;
+        };
+        let known = self.conversations.entry((workspace, contact, account)).or_default();
+        *known = std::mem::take(known).and(happened);
+    }
+
+    /// A reply to a word, asked for when the word is written.
+    pub(crate) fn answer(&mut self, command: SendCommand) {
+        if let SendCommand::Confirm { word, .. } = command {
+            self.answers.insert(word, command);
+        }
+    }
+
+    /// Something could not be looked up now: what is here is written, and the message comes back.
+    pub(crate) const fn ask_again(&mut self) {
+        self.again = true;
+    }
+
+    /// Takes in the effects of another message, or of another item of one.
     pub(crate) fn merge(&mut self, other: Self) {
         for (key, Learning { evidence, wamid, pricing }) in other.attempts {
             let learning = self.attempts.entry(key).or_default();
@@ -136,6 +233,12 @@ impl Effects {
         for (account, news) in other.news {
             self.news.entry(account).or_default().extend(news);
         }
+        for (talk, happened) in other.conversations {
+            let known = self.conversations.entry(talk).or_default();
+            *known = std::mem::take(known).and(happened);
+        }
+        self.answers.extend(other.answers);
+        self.again |= other.again;
     }
 
     pub(crate) fn needs(&self) -> Needs {
@@ -144,30 +247,32 @@ impl Effects {
             events: self.events.keys().copied().collect(),
             words: self.words.clone(),
             accounts: self.news.keys().copied().collect(),
+            conversations: self.conversations.keys().copied().collect(),
+            answers: self.answers.keys().copied().collect(),
+            again: self.again,
         }
     }
 
     /// Writes all of it, in no order, and tells what failed. Writing it again changes nothing.
-    pub(crate) async fn write(self, ingest: &Ingest) -> Failed {
-        let mut failed = Failed::default();
+    pub(crate) async fn write(self, ingest: &Ingest) -> Outcome {
+        let mut outcome = Outcome::default();
         let mut learned = futures::stream::iter(self.attempts)
             .map(|(subject, learning)| async move { (subject, learn(ingest, &subject, &learning).await) })
             .buffer_unordered(WRITES_AT_ONCE);
         while let Some((subject, result)) = learned.next().await {
             if let Err(error) = result {
                 let key = subject.0;
-                tracing::error!(campaign = %key.campaign, seq = key.seq.0, %error, "an attempt could not be updated");
-                failed.attempts.insert(subject);
+                let what = format!("recipient {} of {}", key.seq.0, key.campaign);
+                outcome.note(&error.into(), &what, |failed| _ = failed.attempts.insert(subject));
             }
         }
         drop(learned);
         let mut recorded = futures::stream::iter(self.events)
-            .map(|(id, (route, event))| async move { (id, record(ingest, route, event).await) })
+            .map(|(id, event)| async move { (id, record(ingest, event).await) })
             .buffer_unordered(WRITES_AT_ONCE);
         while let Some((id, result)) = recorded.next().await {
             if let Err(error) = result {
-                tracing::error!(event = %id, error, "an event could not be recorded");
-                failed.events.insert(id);
+                outcome.note(&error, &format!("event {id}"), |failed| _ = failed.events.insert(id));
             }
         }
         drop(recorded);
@@ -176,8 +281,8 @@ impl Effects {
             .buffer_unordered(WRITES_AT_ONCE);
         while let Some((result, word)) = heard.next().await {
             if let Err(error) = result {
-                tracing::error!(source = word.source, %error, "a consent could not be recorded");
-                failed.words.insert(word);
+                let what = format!("a consent by {}", word.source);
+                outcome.note(&error.into(), &what, |failed| _ = failed.words.insert(word));
             }
         }
         drop(heard);
@@ -185,11 +290,43 @@ impl Effects {
             // Boxed, for it is rare and as large as all the rest together.
             let told = Box::pin(ingest.core.tell_account(workspace, account, &news, UnixMillis::now()));
             if let Err(error) = told.await {
-                tracing::error!(%account, %error, "what Meta tells about an account could not be written");
-                failed.accounts.insert((workspace, account));
+                let what = format!("account {account}");
+                outcome.note(&error.into(), &what, |failed| _ = failed.accounts.insert((workspace, account)));
             }
         }
-        failed
+        let mut noted = futures::stream::iter(self.conversations)
+            .map(|(talk, happened)| async move {
+                let (workspace, contact, account) = talk;
+                (talk, ingest.core.note_conversation(workspace, contact, account, happened).await)
+            })
+            .buffer_unordered(WRITES_AT_ONCE);
+        while let Some((talk, result)) = noted.next().await {
+            if let Err(error) = result {
+                let what = format!("the conversation of contact {}", talk.1);
+                outcome.note(&error.into(), &what, |failed| _ = failed.conversations.insert(talk));
+            }
+        }
+        drop(noted);
+        answer(ingest, self.answers, &mut outcome).await;
+        outcome
+    }
+}
+
+/// Asks for the replies. The sender reads the word's event, so that is written before; one that is asked for twice is sent
+/// once.
+async fn answer(ingest: &Ingest, answers: BTreeMap<EventId, SendCommand>, outcome: &mut Outcome) {
+    let Some(sender) = &ingest.sender else {
+        return;
+    };
+    for (word, command) in answers {
+        let is_not_written = |failed: &Failed| failed.events.contains(&word);
+        if is_not_written(&outcome.again) || outcome.never.iter().any(|(failed, _)| is_not_written(failed)) {
+            continue;
+        }
+        if let Err(error) = sender.send(&command, Duration::ZERO).await {
+            tracing::error!(event = %word, %error, "the reply to a word could not be asked for");
+            outcome.again.answers.insert(word);
+        }
     }
 }
 
@@ -212,23 +349,15 @@ async fn learn(ingest: &Ingest, (key, number): &Subject, learning: &Learning) ->
     Ok(())
 }
 
-async fn record(ingest: &Ingest, route: Route, mut event: Event) -> Result<(), String> {
-    if let Some(Kept::Inline(text)) = raw_mut(&mut event.content).filter(|raw| raw.len() > MAX_INLINE_BYTES) {
+async fn record(ingest: &Ingest, recorded: Recorded) -> Result<(), NotIngested> {
+    let Recorded { workspace, account, mut event, place } = recorded;
+    if let Some(Kept::Inline(text)) = event.content.raw_mut().filter(|raw| raw.len() > MAX_INLINE_BYTES) {
         let object = key::kept_event(&event.at.date(), event.id);
         let body = Bytes::from(std::mem::take(text));
-        ingest.bucket.put(&object, body, "application/json").await.map_err(|error| error.to_string())?;
-        if let Some(raw) = raw_mut(&mut event.content) {
+        ingest.bucket.put(&object, body, "application/json").await?;
+        if let Some(raw) = event.content.raw_mut() {
             *raw = Kept::Object(object);
         }
     }
-    ingest.core.record_event(route, &event).await.map_err(|error| error.to_string())
-}
-
-fn raw_mut(content: &mut Content) -> Option<&mut Kept> {
-    match content {
-        Content::LinkClicked { .. } => None,
-        Content::MessageReceived { raw, .. }
-        | Content::MetaReported { raw, .. }
-        | Content::MetaQuarantined { raw, .. } => Some(raw),
-    }
+    Ok(ingest.core.record_archived_event(workspace, account, &event, place.as_ref()).await?)
 }

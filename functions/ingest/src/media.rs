@@ -3,7 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use shared::id::{CampaignId, MediaId, WorkspaceId};
+use shared::attempt::AttemptKey;
+use shared::id::{CampaignId, MediaId};
 use shared::meta::webhook::MessageStatus;
 use shared::store::StoreError;
 use shared::time::UnixMillis;
@@ -22,12 +23,12 @@ pub(crate) struct Seen(BTreeSet<CampaignId>);
 pub(crate) async fn forget_if_unusable(
     ingest: &Ingest,
     seen: &mut Seen,
-    (workspace, id): (WorkspaceId, CampaignId),
+    AttemptKey { workspace, campaign: id, .. }: AttemptKey,
     status: &MessageStatus,
     received_at: UnixMillis,
 ) -> Result<(), StoreError> {
     let code = status.errors.first().and_then(|error| error.code);
-    if code != Some(MEDIA_UPLOAD_ERROR) || !seen.0.insert(id) {
+    if code != Some(MEDIA_UPLOAD_ERROR) || ingest.is_replay() || !seen.0.insert(id) {
         return Ok(());
     }
     let Some(campaign) = ingest.core.campaign(workspace, id).await? else {
