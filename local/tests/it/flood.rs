@@ -6,7 +6,9 @@
 //!
 //! `EVENTS=1000000 cargo test --profile flood -p local --test it flood::a_million -- --ignored --nocapture --exact`
 
+mod archive;
 mod check;
+mod counters;
 mod meter;
 pub(crate) mod process;
 pub(crate) mod seeding;
@@ -322,8 +324,8 @@ impl EventsQueue {
 /// The stream is behind the rows; it has to come to its end.
 async fn counters_come_to_rest(world: &World, stack: &Stack) {
     let begun = Instant::now();
-    let expected = check::expected_counters(world);
-    while check::counters_found(world, stack).await != expected {
+    let expected = counters::expected(world);
+    while counters::found(world, stack).await != expected {
         // What differs is told by the check.
         if begun.elapsed() > Duration::from_secs(60) {
             return;

@@ -5,14 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use local::stack::Stack;
 use shared::activity::{self, Content, Event, Kept, Visitor};
 use shared::attempt::{Attempt, Flag};
-use shared::campaign::VariantIndex;
-use shared::rollup::contribution::{campaign_pk, of_attempt, of_event};
-use shared::rollup::{Contribution, add};
+use shared::id::ContactId;
 use shared::store::{Item, keys};
 use shared::time::UnixMillis;
 
 use super::wire::{self, NUMBERS};
-use super::world::{CAMPAIGNS, Life, Update, WORKSPACE, World, last_words};
+use super::world::{CAMPAIGNS, Life, Reply, STOPPED_MARKETING, Update, WORKSPACE, World, last_words};
+use super::{archive, counters};
 
 /// The table as `local` names it.
 const CORE: &str = "thirdtick-core";
@@ -29,6 +28,12 @@ struct Checked<'a> {
     /// Rows of events by their type.
     events: BTreeMap<String, usize>,
     quarantined: BTreeSet<u32>,
+    /// Whose contact is whose, as the messages tell.
+    contacts: BTreeMap<u32, ContactId>,
+    /// The contacts that were created, as their events tell.
+    created: BTreeSet<ContactId>,
+    /// When each contact last wrote to an account, in milliseconds, as their conversations tell.
+    last_inbound: BTreeMap<(String, String), i64>,
     wrong: Vec<String>,
 }
 
@@ -51,7 +56,8 @@ pub(super) async fn differences(world: &World, stack: &Stack, begun: UnixMillis)
     checked.nothing_is_missing();
     let mut wrong = checked.wrong;
     wrong.extend(words(world, stack).await);
-    wrong.extend(counters(world, stack).await);
+    wrong.extend(counters::differences(world, stack).await);
+    wrong.extend(archive::differences(world, stack).await);
     wrong
 }
 
@@ -74,6 +80,10 @@ impl Checked<'_> {
         } else if pk.contains("#ACTIVITY#") {
             let event: Event = serde_dynamo::from_item(item).unwrap();
             self.event(&keys::Key::new(pk, sk), &event);
+        } else if let Some((_, account)) = sk.split_once("CONVERSATION#") {
+            let contact = pk.rsplit('#').next().unwrap_or_default().to_owned();
+            let last = item.get("last_inbound_at").and_then(|at| at.as_n().ok()?.parse().ok()).unwrap_or_default();
+            self.last_inbound.insert((contact, account.to_owned()), last);
         }
     }
 
@@ -81,7 +91,9 @@ impl Checked<'_> {
         self.attempts += 1;
         // When a thing was taken in cannot be known beforehand; what was there before the flood must be as it was.
         let mut expected = life.expected.clone();
-        for flag in Flag::ALL.into_iter().filter(|flag| life.sent.flag(*flag).is_none()) {
+        // A click was seen when it was made.
+        let flags = Flag::ALL.into_iter().filter(|flag| *flag != Flag::Clicked && life.sent.flag(*flag).is_none());
+        for flag in flags {
             if let (Some(found), Some(_)) = (row.flag(flag), expected.flag(flag)) {
                 self.taken_in(life.n, flag.name(), found.seen);
                 set_seen(&mut expected, flag, found.seen);
@@ -110,6 +122,15 @@ impl Checked<'_> {
         *self.events.entry(event.content.kind().to_owned()).or_default() += 1;
         let expected = match &event.content {
             Content::MessageReceived { wamid, .. } => self.message(wamid, event),
+            Content::ContactOptedOut(report) => self.stop(report.wamid.as_deref(), event),
+            // Its time is that of whichever message was taken in first; there is one for each person, of whom more below.
+            Content::ContactCreated(_) => {
+                let is_new = event.contact.is_some_and(|contact| self.created.insert(contact));
+                if !is_new {
+                    self.wrong(|| format!("somebody was created twice: {} {}", key.pk, key.sk));
+                }
+                return;
+            }
             Content::LinkClicked { campaign, recipient: Some(seq), .. } => {
                 let campaign = self.world.campaigns.iter().position(|known| known == campaign);
                 let n = campaign.map(|campaign| seq.0 * CAMPAIGNS + u32::try_from(campaign).unwrap());
@@ -118,11 +139,11 @@ impl Checked<'_> {
             Content::MetaReported { raw: Kept::Inline(raw), .. } => self.unknown(raw, event),
             Content::MetaQuarantined { raw: Kept::Inline(raw), .. } => {
                 let quarantined = self.world.numbers().filter(|n| n % 700 == 9).find(|n| wire::broken(*n) == *raw);
-                // Its id depends on the day it came: over midnight there are two rows.
-                return match quarantined {
-                    Some(n) => drop(self.quarantined.insert(n)),
-                    None => self.wrong(|| format!("quarantined: {raw}")),
-                };
+                // Its time is that of the first day on which it was seen.
+                if quarantined.is_none_or(|n| !self.quarantined.insert(n)) {
+                    self.wrong(|| format!("quarantined, or quarantined twice: {raw}"));
+                }
+                return;
             }
             _ => None,
         };
@@ -132,13 +153,12 @@ impl Checked<'_> {
     }
 
     /// Where the event of a message must lie, if it says what it must.
-    fn message(&self, wamid: &str, event: &Event) -> Option<keys::Key> {
-        let n = wamid.strip_prefix("wamid.in.")?.split('.').next()?.parse().ok()?;
-        let life = self.known(n)?;
-        let reply = life.updates.iter().find_map(|update| match update {
-            Update::Reply(reply) if reply.wamid == wamid => Some(reply),
-            _ => None,
-        })?;
+    fn message(&mut self, wamid: &str, event: &Event) -> Option<keys::Key> {
+        let (life, reply) = self.reply(wamid)?;
+        let n = life.n;
+        if *self.contacts.entry(n / CAMPAIGNS).or_insert(event.contact?) != event.contact? {
+            return None;
+        }
         let Content::MessageReceived { from, kind, campaign, recipient, raw, .. } = &event.content else { return None };
         let Kept::Inline(raw) = raw else { return None };
         let raw: serde_json::Value = serde_json::from_str(raw).ok()?;
@@ -147,10 +167,55 @@ impl Checked<'_> {
             && *campaign == Some(life.key.campaign)
             && *recipient == Some(life.key.seq)
             && raw.to_string().contains(&serde_json::to_string(&reply.text).ok()?);
-        let at = UnixMillis::from_seconds(reply.at_s);
-        let account = self.world.accounts[life.account];
-        let id = activity::id_of(at, &["message", &account.to_string(), wamid, "text"]);
-        says_so.then(|| keys::event(Some(WORKSPACE), Some(account), id, at))
+        let identity = ["message", &self.account(&life), wamid, "text"];
+        says_so.then(|| self.key(&life, reply.at_s, &identity))
+    }
+
+    /// A message that asks to stop, or a status that tells of it.
+    fn stop(&self, wamid: Option<&str>, event: &Event) -> Option<keys::Key> {
+        if let Some(wamid) = wamid {
+            let (life, reply) = self.reply(wamid)?;
+            let identity = ["opted_out", &self.account(&life), "message", wamid];
+            return (reply.text == "Stop").then(|| self.key(&life, reply.at_s, &identity));
+        }
+        let Content::ContactOptedOut(report) = &event.content else { return None };
+        let person: u32 = report.from.as_deref()?.strip_prefix("60123")?.parse().ok()?;
+        let digits = World::digits(person);
+        let lives = (0..CAMPAIGNS).filter_map(|campaign| self.known(person * CAMPAIGNS + campaign));
+        lives
+            .flat_map(|life| {
+                let stops = life.updates.iter().filter_map(|update| match update {
+                    Update::Status(status) if status.code == Some(STOPPED_MARKETING) => Some(status),
+                    _ => None,
+                });
+                let identity = |wamid| ["opted_out".to_owned(), self.account(&life), "status".to_owned(), wamid];
+                stops
+                    .map(|status| {
+                        let [topic, account, what, wamid] = identity(status.wamid.clone());
+                        self.key(&life, status.at_s, &[&topic, &account, &what, &wamid, &digits])
+                    })
+                    .collect::<Vec<_>>()
+            })
+            .find(|key| key.sk.ends_with(&event.id.to_string()))
+    }
+
+    fn reply(&self, wamid: &str) -> Option<(Life, Reply)> {
+        let n = wamid.strip_prefix("wamid.in.")?.split('.').next()?.parse().ok()?;
+        let mut life = self.known(n)?;
+        let place =
+            life.updates.iter().position(|update| matches!(update, Update::Reply(reply) if reply.wamid == wamid));
+        let Update::Reply(reply) = life.updates.swap_remove(place?) else { return None };
+        Some((life, reply))
+    }
+
+    fn account(&self, life: &Life) -> String {
+        self.world.accounts[life.account].to_string()
+    }
+
+    fn key(&self, life: &Life, at_s: i64, identity: &[&str]) -> keys::Key {
+        let at = UnixMillis::from_seconds(at_s);
+        let id = activity::id_of(at, identity);
+        keys::event(Some(WORKSPACE), Some(self.world.accounts[life.account]), id, at)
     }
 
     fn click(&self, n: u32, event: &Event) -> Option<keys::Key> {
@@ -169,10 +234,8 @@ impl Checked<'_> {
         let life = self.known(u32::try_from(value["of"].as_u64()?).ok()?)?;
         life.updates.iter().find(|update| matches!(update, Update::Unknown))?;
         let Content::MetaReported { field, .. } = &event.content else { return None };
-        let at = UnixMillis::from_seconds(wire::unknown_at_s(&life));
-        let id = activity::id_of(at, &["brand_new_field", NUMBERS[life.account].1, "", raw]);
-        let account = self.world.accounts[life.account];
-        (field == "brand_new_field").then(|| keys::event(Some(WORKSPACE), Some(account), id, at))
+        let identity = ["brand_new_field", NUMBERS[life.account].1, "", raw];
+        (field == "brand_new_field").then(|| self.key(&life, wire::unknown_at_s(&life), &identity))
     }
 
     fn known(&self, n: u32) -> Option<Life> {
@@ -182,25 +245,28 @@ impl Checked<'_> {
     /// Each row that was found is one of the world's and no two are the same, so the numbers need only be equal.
     fn nothing_is_missing(&mut self) {
         let mut expected: BTreeMap<String, usize> = BTreeMap::new();
-        let mut quarantined = 0;
+        let mut last_inbound: BTreeMap<(u32, usize), i64> = BTreeMap::new();
+        let mut add = |kind: &str, n: usize| *expected.entry(kind.to_owned()).or_default() += n;
         for life in self.world.numbers().map(|n| self.world.life(n)) {
             for update in &life.updates {
-                let kind = match update {
-                    Update::Status(_) => continue,
-                    Update::Reply(_) => "message.received",
-                    Update::Unknown => "meta.reported",
-                    Update::Broken => {
-                        quarantined += 1;
-                        continue;
+                match update {
+                    Update::Status(status) if status.code == Some(STOPPED_MARKETING) => add("contact.opted_out", 1),
+                    Update::Status(_) => {}
+                    Update::Reply(reply) => {
+                        add("message.received", 1);
+                        add("contact.opted_out", usize::from(reply.text == "Stop"));
+                        let last = last_inbound.entry((life.n / CAMPAIGNS, life.account)).or_default();
+                        *last = (*last).max(reply.at_s * 1_000);
                     }
-                };
-                *expected.entry(kind.to_owned()).or_default() += 1;
+                    Update::Unknown => add("meta.reported", 1),
+                    Update::Broken => add("meta.quarantined", 1),
+                }
             }
-            if !life.clicks.is_empty() {
-                *expected.entry("link.clicked".to_owned()).or_default() += life.clicks.len();
-            }
+            add("link.clicked", life.clicks.len());
         }
-        self.events.remove("meta.quarantined");
+        let writers: BTreeSet<u32> = last_inbound.keys().map(|(person, _)| *person).collect();
+        add("contact.created", writers.len());
+        expected.retain(|_, n| *n > 0);
         let (found, attempts) = (self.events.clone(), self.attempts);
         if found != expected {
             self.wrong(|| format!("events: {found:?} instead of {expected:?}"));
@@ -208,14 +274,28 @@ impl Checked<'_> {
         if attempts != self.world.numbers().len() {
             self.wrong(|| format!("{attempts} attempts instead of {}", self.world.numbers().len()));
         }
-        if self.quarantined.len() != quarantined {
-            let found = self.quarantined.len();
-            self.wrong(|| format!("{found} items were quarantined instead of {quarantined}"));
+        let theirs: BTreeSet<ContactId> = self.contacts.values().copied().collect();
+        if theirs != self.created || theirs.len() != writers.len() {
+            let (theirs, created) = (theirs.len(), self.created.len());
+            self.wrong(|| format!("{} people wrote as {theirs} contacts, {created} were created", writers.len()));
+        }
+        let found = std::mem::take(&mut self.last_inbound);
+        let expected: BTreeMap<(String, String), i64> = last_inbound
+            .into_iter()
+            .filter_map(|((person, account), at)| {
+                let contact = self.contacts.get(&person)?;
+                Some(((contact.to_string(), self.world.accounts[account].to_string()), at))
+            })
+            .collect();
+        if found != expected {
+            let wrong = expected.iter().find(|(talk, at)| found.get(talk) != Some(at));
+            self.wrong(|| format!("{} conversations instead of {}, such as {wrong:?}", found.len(), expected.len()));
         }
     }
 }
 
-fn visitor_of(human: bool) -> Visitor {
+/// What a click's visitor is taken for.
+pub(super) fn visitor_of(human: bool) -> Visitor {
     if human {
         let (device, os, browser) = ("mobile".to_owned(), "Android".to_owned(), "WhatsApp".to_owned());
         Visitor::Human { device, os, browser }
@@ -258,56 +338,4 @@ async fn words(world: &World, stack: &Stack) -> Option<String> {
         }
     }
     None
-}
-
-/// What the counters must say.
-pub(super) fn expected_counters(world: &World) -> Contribution {
-    let mut sum = Contribution::new();
-    let mut take = |contribution: Contribution| {
-        for (key, counts) in contribution {
-            add(sum.entry(key).or_default(), &counts);
-        }
-    };
-    for life in world.numbers().map(|n| world.life(n)) {
-        take(of_attempt(&life.key, &life.expected));
-        for visit in &life.clicks {
-            let content = Content::LinkClicked {
-                link: wire::link(life.n % CAMPAIGNS),
-                campaign: life.key.campaign,
-                recipient: Some(life.key.seq),
-                visitor: visitor_of(visit.human),
-                country: Some("MY".to_owned()),
-            };
-            let variant: Option<VariantIndex> = None;
-            let event = Event { v: 1, id: visit.id, at: visit.at, seen: visit.at, contact: None, variant, content };
-            take(of_event(WORKSPACE, &visit.at.date(), activity::shard_of(visit.id), &event));
-        }
-    }
-    sum
-}
-
-/// The counters as they are stored, without zeros.
-pub(super) async fn counters_found(world: &World, stack: &Stack) -> Contribution {
-    let (_, rollups) = stack.tables();
-    let mut found = Contribution::new();
-    for campaign in world.campaigns {
-        let pk = campaign_pk(WORKSPACE, campaign);
-        for mut item in rollups.items(&pk, "").await.unwrap() {
-            item.counts.retain(|_, n| *n != 0);
-            if !item.counts.is_empty() {
-                found.insert(shared::rollup::CounterKey { pk: pk.clone(), sk: item.sk }, item.counts);
-            }
-        }
-    }
-    found
-}
-
-async fn counters(world: &World, stack: &Stack) -> Vec<String> {
-    let (expected, found) = (expected_counters(world), counters_found(world, stack).await);
-    let keys: BTreeSet<_> = expected.keys().chain(found.keys()).collect();
-    let differ = keys.into_iter().filter(|key| expected.get(key) != found.get(key));
-    differ
-        .take(SHOWN)
-        .map(|key| format!("counters of {key:?}: {:?} instead of {:?}", found.get(key), expected.get(key)))
-        .collect()
 }

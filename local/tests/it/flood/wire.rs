@@ -162,6 +162,7 @@ pub(crate) fn click(world: &World, life: &Life, visit: &Visit) -> String {
         ip: None,
         country: Some("MY".to_owned()),
         prefetch: false,
+        visitor: None,
     };
     serde_json::to_string(&Inbound::Click(Box::new(click))).unwrap()
 }

@@ -31,7 +31,7 @@ const STORY: Duration = Duration::from_secs(12 * 3_600);
 const CODES: [i64; 4] = [131_026, STOPPED_MARKETING, 131_049, 470];
 
 /// Meta's code for a person who has stopped marketing messages.
-const STOPPED_MARKETING: i64 = 131_050;
+pub(crate) const STOPPED_MARKETING: i64 = 131_050;
 
 /// The campaigns, the people and how many they are.
 pub(crate) struct World {
