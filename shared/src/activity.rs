@@ -9,6 +9,7 @@ use crate::attempt::{AttemptKey, Seq, Shard};
 use crate::campaign::VariantIndex;
 use crate::id::{AccountId, CampaignId, ContactId, EventId, WorkspaceId};
 use crate::link::code::LinkId;
+use crate::retention::Kind;
 use crate::time::UnixMillis;
 
 /// Partitions a day of an account's events is spread over.
@@ -172,6 +173,15 @@ pub enum Content {
 }
 
 impl Content {
+    /// Which rule of retention holds for it.
+    #[must_use]
+    pub const fn retained_as(&self) -> Kind {
+        match self {
+            Self::MessageReceived { .. } | Self::MetaReported { .. } | Self::MetaQuarantined { .. } => Kind::Messages,
+            Self::LinkClicked { .. } => Kind::Events,
+        }
+    }
+
     /// The event's type as the feed shows it.
     #[must_use]
     pub const fn kind(&self) -> &str {

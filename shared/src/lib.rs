@@ -7,6 +7,7 @@
 pub mod account;
 pub mod activity;
 pub mod attempt;
+pub mod audit;
 pub mod aws;
 pub mod blob;
 pub mod campaign;
@@ -26,6 +27,7 @@ pub mod price;
 pub mod published;
 pub mod queue;
 pub mod region;
+pub mod retention;
 pub mod rollup;
 pub mod safety;
 pub mod secrets;

@@ -20,6 +20,7 @@ use shared::aws::Clients;
 use shared::blob::{BlobError, Bucket};
 use shared::config::{InvalidSettings, Settings};
 use shared::queue::{self, Inbound};
+use shared::retention::Retention;
 use shared::store::{Core, StoreError};
 
 use crate::effects::Effects;
@@ -31,6 +32,7 @@ const WRITES_AT_ONCE: usize = 32;
 /// What the function is told by its environment.
 pub struct Config {
     core_table: String,
+    retention: Retention,
     bucket: String,
     city_db: Option<PathBuf>,
 }
@@ -42,9 +44,12 @@ impl Config {
     /// With everything that is missing or malformed.
     pub fn read(mut settings: Settings) -> Result<Self, InvalidSettings> {
         let core_table = settings.required("CORE_TABLE");
+        let retention = settings.or("RETENTION", Retention::default());
         let bucket = settings.required("BUCKET");
         let city_db: Option<String> = settings.optional("GEOIP_CITY_DB");
-        settings.finish(|| Some(Self { core_table: core_table?, bucket: bucket?, city_db: city_db.map(PathBuf::from) }))
+        settings.finish(|| {
+            Some(Self { core_table: core_table?, retention, bucket: bucket?, city_db: city_db.map(PathBuf::from) })
+        })
     }
 }
 
@@ -71,7 +76,7 @@ impl Ingest {
             None => Places::none(),
         };
         Ok(Self {
-            core: Core::new(clients.dynamodb.clone(), config.core_table),
+            core: Core::new(clients.dynamodb.clone(), config.core_table).keeping(config.retention),
             bucket: Bucket::new(clients.s3.clone(), config.bucket),
             places,
         })

@@ -1,6 +1,6 @@
 //! Rows of the activity feed.
 
-use super::{Core, Item, StoreError, keys, text};
+use super::{Core, StoreError, keys, text};
 use crate::activity::Event;
 use crate::id::{AccountId, WorkspaceId};
 
@@ -13,12 +13,10 @@ impl Core {
     pub async fn record_event(&self, route: Option<(WorkspaceId, AccountId)>, event: &Event) -> Result<(), StoreError> {
         let (workspace, account) = route.unzip();
         let key = keys::event(workspace, account, event.id, event.at);
-        let list = match (workspace, event.contact) {
-            (Some(workspace), Some(contact)) => {
-                Item::from([("list".to_owned(), text(&keys::contact_events_list(workspace, contact)))])
-            }
-            _ => Item::new(),
-        };
-        self.put_new("event", key, event, list).await.map(|_| ())
+        let mut more = self.expiry(event.content.retained_as(), event.at);
+        if let (Some(workspace), Some(contact)) = (workspace, event.contact) {
+            more.insert("list".to_owned(), text(&keys::contact_events_list(workspace, contact)));
+        }
+        self.put_new("event", key, event, more).await.map(|_| ())
     }
 }
