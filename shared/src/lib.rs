@@ -13,6 +13,7 @@ pub mod blob;
 pub mod campaign;
 pub mod config;
 pub mod contact;
+pub mod conversation;
 pub mod erasure;
 pub mod http;
 pub mod id;

@@ -7,6 +7,7 @@ mod attempts;
 mod audit;
 mod campaigns;
 mod contacts;
+mod conversations;
 mod expression;
 mod halts;
 mod idempotency;
