@@ -94,3 +94,34 @@ impl std::fmt::Debug for Erasure {
         write!(f, "Erasure({} {:?})", self.id, self.status)
     }
 }
+
+/// A pass that is under way, as stored: a runner that is cut off leaves it where the next goes on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PassUnderWay {
+    /// Version of the stored shape.
+    pub v: u8,
+    /// The erasures it is made for; one that is asked for later waits for the next pass.
+    pub erasures: BTreeSet<ErasureId>,
+    /// Where it is.
+    pub place: Place,
+    /// What it has found so far.
+    pub pass: Pass,
+}
+
+/// How far a pass is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "in", rename_all = "snake_case")]
+pub enum Place {
+    /// In the table, behind this row, or at its beginning.
+    Table {
+        /// Partition and sort key.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        behind: Option<(String, String)>,
+    },
+    /// In the bucket, behind this object, or at its beginning.
+    Bucket {
+        /// Its key.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        behind: Option<String>,
+    },
+}
