@@ -442,5 +442,5 @@ async fn a_reply_that_comes_too_early_waits_and_its_siblings_do_not() {
     assert_eq!(world.take_in(&[body]).await, [""; 0]);
     assert_eq!(world.kinds().await["message.received"], 51);
     let answered = core.attempt(&key).await.unwrap().unwrap();
-    assert!(answered.moment(Flag::Replied).is_some());
+    assert!(answered.flag(Flag::Replied).is_some());
 }
