@@ -53,6 +53,9 @@ pub struct Click {
     /// `Sec-Purpose`, `Purpose` or `X-Moz`: the browser says that nobody has clicked yet.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub prefetch: bool,
+    /// Who it was, once that is worked out; address and user agent are gone then, and `country` is the answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub visitor: Option<Visitor>,
 }
 
 impl Click {

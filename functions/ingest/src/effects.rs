@@ -7,7 +7,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::StreamExt;
 use shared::account::news::News;
-use shared::activity::{Event, Kept};
+use shared::activity::{Content, Event, Kept};
+use shared::archive::Place;
 use shared::attempt::pricing::Pricing;
 use shared::attempt::{AttemptKey, Evidence};
 use shared::blob::key;
@@ -21,7 +22,7 @@ use shared::time::UnixMillis;
 
 use crate::origin::Origin;
 use crate::routes::Route;
-use crate::{Ingest, WRITES_AT_ONCE};
+use crate::{Ingest, NotIngested, WRITES_AT_ONCE};
 
 /// Clocks may differ by this.
 pub(crate) const CLOCKS_DIFFER: Duration = Duration::from_secs(3_600);
@@ -33,7 +34,7 @@ const MAX_INLINE_BYTES: usize = 100 * 1024;
 #[derive(Default)]
 pub(crate) struct Effects {
     attempts: BTreeMap<Subject, Learning>,
-    events: BTreeMap<EventId, (Route, Event)>,
+    events: BTreeMap<EventId, Recorded>,
     words: BTreeSet<Word>,
     news: BTreeMap<(WorkspaceId, AccountId), Vec<News>>,
     conversations: BTreeMap<Talk, Happened>,
@@ -45,6 +46,14 @@ pub(crate) struct Effects {
 
 /// A contact's conversation with an account.
 type Talk = (WorkspaceId, ContactId, AccountId);
+
+/// An event, whose it is, and what it was made of.
+struct Recorded {
+    workspace: Option<WorkspaceId>,
+    account: Option<AccountId>,
+    event: Event,
+    place: Option<Place>,
+}
 
 /// A person's word for or against messages. It holds a phone number, so it has no `Debug`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -101,6 +110,29 @@ pub(crate) struct Failed {
     answers: BTreeSet<EventId>,
 }
 
+/// What became of writing effects.
+#[derive(Default)]
+pub(crate) struct Outcome {
+    /// What could not be written now: whoever needs it comes back.
+    pub(crate) again: Failed,
+    /// What can never be written, one by one, each with the reason: whoever needs it is quarantined.
+    pub(crate) never: Vec<(Failed, String)>,
+}
+
+impl Outcome {
+    /// Notes that something was not written. `what` names it, in ids only.
+    fn note(&mut self, error: &NotIngested, what: &str, add: impl FnOnce(&mut Failed)) {
+        tracing::error!(what, %error, "an effect could not be written");
+        if error.is_permanent() {
+            let mut failed = Failed::default();
+            add(&mut failed);
+            self.never.push((failed, format!("{what}: {error}")));
+        } else {
+            add(&mut self.again);
+        }
+    }
+}
+
 impl Needs {
     /// Whether something it needs has failed.
     pub(crate) fn meets(&self, failed: &Failed) -> bool {
@@ -125,7 +157,32 @@ impl Effects {
 
     /// An event of the feed.
     pub(crate) fn record(&mut self, route: Route, event: Event) {
-        self.events.insert(event.id, (route, event));
+        let (workspace, account) = route.unzip();
+        self.events.insert(event.id, Recorded { workspace, account, event, place: None });
+    }
+
+    /// Something that could not be taken in, of a workspace if it is known whose it is.
+    pub(crate) fn quarantine(&mut self, workspace: Option<WorkspaceId>, event: Event) {
+        self.events.insert(event.id, Recorded { workspace, account: None, event, place: None });
+    }
+
+    /// All of it was made of the message at this place of the archive.
+    pub(crate) fn made_of(&mut self, place: &Place) {
+        for recorded in self.events.values_mut() {
+            recorded.place.get_or_insert_with(|| place.clone());
+        }
+    }
+
+    /// What of it is quarantined.
+    pub(crate) fn quarantined(&self) -> impl Iterator<Item = EventId> {
+        let quarantined = |recorded: &&Recorded| matches!(recorded.event.content, Content::MetaQuarantined { .. });
+        self.events.values().filter(quarantined).map(|recorded| recorded.event.id)
+    }
+
+    /// The workspace it concerns, if it names one.
+    pub(crate) fn workspace(&self) -> Option<WorkspaceId> {
+        let of_attempt = self.attempts.keys().next().map(|(key, _)| key.workspace);
+        of_attempt.or_else(|| self.events.values().find_map(|recorded| recorded.workspace))
     }
 
     /// A person's word for or against messages.
@@ -197,26 +254,25 @@ impl Effects {
     }
 
     /// Writes all of it, in no order, and tells what failed. Writing it again changes nothing.
-    pub(crate) async fn write(self, ingest: &Ingest) -> Failed {
-        let mut failed = Failed::default();
+    pub(crate) async fn write(self, ingest: &Ingest) -> Outcome {
+        let mut outcome = Outcome::default();
         let mut learned = futures::stream::iter(self.attempts)
             .map(|(subject, learning)| async move { (subject, learn(ingest, &subject, &learning).await) })
             .buffer_unordered(WRITES_AT_ONCE);
         while let Some((subject, result)) = learned.next().await {
             if let Err(error) = result {
                 let key = subject.0;
-                tracing::error!(campaign = %key.campaign, seq = key.seq.0, %error, "an attempt could not be updated");
-                failed.attempts.insert(subject);
+                let what = format!("recipient {} of {}", key.seq.0, key.campaign);
+                outcome.note(&error.into(), &what, |failed| _ = failed.attempts.insert(subject));
             }
         }
         drop(learned);
         let mut recorded = futures::stream::iter(self.events)
-            .map(|(id, (route, event))| async move { (id, record(ingest, route, event).await) })
+            .map(|(id, event)| async move { (id, record(ingest, event).await) })
             .buffer_unordered(WRITES_AT_ONCE);
         while let Some((id, result)) = recorded.next().await {
             if let Err(error) = result {
-                tracing::error!(event = %id, error, "an event could not be recorded");
-                failed.events.insert(id);
+                outcome.note(&error, &format!("event {id}"), |failed| _ = failed.events.insert(id));
             }
         }
         drop(recorded);
@@ -225,8 +281,8 @@ impl Effects {
             .buffer_unordered(WRITES_AT_ONCE);
         while let Some((result, word)) = heard.next().await {
             if let Err(error) = result {
-                tracing::error!(source = word.source, %error, "a consent could not be recorded");
-                failed.words.insert(word);
+                let what = format!("a consent by {}", word.source);
+                outcome.note(&error.into(), &what, |failed| _ = failed.words.insert(word));
             }
         }
         drop(heard);
@@ -234,8 +290,8 @@ impl Effects {
             // Boxed, for it is rare and as large as all the rest together.
             let told = Box::pin(ingest.core.tell_account(workspace, account, &news, UnixMillis::now()));
             if let Err(error) = told.await {
-                tracing::error!(%account, %error, "what Meta tells about an account could not be written");
-                failed.accounts.insert((workspace, account));
+                let what = format!("account {account}");
+                outcome.note(&error.into(), &what, |failed| _ = failed.accounts.insert((workspace, account)));
             }
         }
         let mut noted = futures::stream::iter(self.conversations)
@@ -246,29 +302,30 @@ impl Effects {
             .buffer_unordered(WRITES_AT_ONCE);
         while let Some((talk, result)) = noted.next().await {
             if let Err(error) = result {
-                tracing::error!(contact = %talk.1, %error, "a conversation could not be written");
-                failed.conversations.insert(talk);
+                let what = format!("the conversation of contact {}", talk.1);
+                outcome.note(&error.into(), &what, |failed| _ = failed.conversations.insert(talk));
             }
         }
         drop(noted);
-        answer(ingest, self.answers, &mut failed).await;
-        failed
+        answer(ingest, self.answers, &mut outcome).await;
+        outcome
     }
 }
 
 /// Asks for the replies. The sender reads the word's event, so that is written before; one that is asked for twice is sent
 /// once.
-async fn answer(ingest: &Ingest, answers: BTreeMap<EventId, SendCommand>, failed: &mut Failed) {
+async fn answer(ingest: &Ingest, answers: BTreeMap<EventId, SendCommand>, outcome: &mut Outcome) {
     let Some(sender) = &ingest.sender else {
         return;
     };
     for (word, command) in answers {
-        if failed.events.contains(&word) {
+        let is_not_written = |failed: &Failed| failed.events.contains(&word);
+        if is_not_written(&outcome.again) || outcome.never.iter().any(|(failed, _)| is_not_written(failed)) {
             continue;
         }
         if let Err(error) = sender.send(&command, Duration::ZERO).await {
             tracing::error!(event = %word, %error, "the reply to a word could not be asked for");
-            failed.answers.insert(word);
+            outcome.again.answers.insert(word);
         }
     }
 }
@@ -292,14 +349,15 @@ async fn learn(ingest: &Ingest, (key, number): &Subject, learning: &Learning) ->
     Ok(())
 }
 
-async fn record(ingest: &Ingest, route: Route, mut event: Event) -> Result<(), String> {
+async fn record(ingest: &Ingest, recorded: Recorded) -> Result<(), NotIngested> {
+    let Recorded { workspace, account, mut event, place } = recorded;
     if let Some(Kept::Inline(text)) = event.content.raw_mut().filter(|raw| raw.len() > MAX_INLINE_BYTES) {
         let object = key::kept_event(&event.at.date(), event.id);
         let body = Bytes::from(std::mem::take(text));
-        ingest.bucket.put(&object, body, "application/json").await.map_err(|error| error.to_string())?;
+        ingest.bucket.put(&object, body, "application/json").await?;
         if let Some(raw) = event.content.raw_mut() {
             *raw = Kept::Object(object);
         }
     }
-    ingest.core.record_event(route, &event).await.map_err(|error| error.to_string())
+    Ok(ingest.core.record_archived_event(workspace, account, &event, place.as_ref()).await?)
 }

@@ -48,7 +48,8 @@ pub(crate) async fn attempt(
             if attempt.wamid.as_deref() == Some(quoted.as_str()) {
                 return Ok(Some(touch.attempt(workspace)));
             }
-            id_may_come |= attempt.wamid.is_none() && UnixMillis::now().since(touch.at) < ID_COMES_WITHIN;
+            let is_young = !ingest.is_replay() && UnixMillis::now().since(touch.at) < ID_COMES_WITHIN;
+            id_may_come |= attempt.wamid.is_none() && is_young;
         }
         if id_may_come {
             return Err(NotIngested::TooEarly);

@@ -97,6 +97,7 @@ mod tests {
             ip: None,
             country: None,
             prefetch: false,
+            visitor: None,
         })
     }
 

@@ -160,6 +160,7 @@ fn click(redirect: &Redirect, request: &Request, link: &Link, seq: RecipientSeq,
         ip: viewer_ip.or_else(|| source_ip(request)),
         country: text("cloudfront-viewer-country").filter(|_| edge).map(str::to_owned),
         prefetch: is_prefetch(headers),
+        visitor: None,
     }
 }
 

@@ -3,6 +3,7 @@
 //! Business Account's, and the list of campaigns that the watchdog looks after.
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use serde::{Deserialize, Serialize};
 
 use super::Item;
 use crate::activity;
@@ -14,7 +15,7 @@ use crate::phone::canonical_digits;
 use crate::time::UnixMillis;
 
 /// Partition and sort key of one item.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Key {
     /// Partition key.
     pub pk: String,
@@ -95,6 +96,22 @@ pub fn event(workspace: Option<WorkspaceId>, account: Option<AccountId>, id: Eve
     Key::new(format!("WS#{workspace}#ACTIVITY#{account}#{}#{shard:02}", at.date()), format!("{:015}#{id}", at.0))
 }
 
+/// What was quarantined and is not resolved yet, in the index of lists; `None` for what names no workspace.
+#[must_use]
+pub fn quarantined_list(workspace: Option<WorkspaceId>) -> String {
+    let workspace = workspace.map_or_else(|| UNROUTED.to_owned(), |id| id.to_string());
+    format!("WS#{workspace}#QUARANTINED")
+}
+
+/// The day an item was first seen that bears no time of Meta's: a repeat on a later day is the same item. `workspace` and
+/// `account` are `None` for what names none of ours; `hash` names the item.
+#[must_use]
+pub fn first_seen(workspace: Option<WorkspaceId>, account: Option<AccountId>, hash: &str) -> Key {
+    let workspace = workspace.map_or_else(|| UNROUTED.to_owned(), |id| id.to_string());
+    let account = account.map_or_else(|| UNROUTED.to_owned(), |id| id.to_string());
+    Key::new(format!("WS#{workspace}#SEEN#{account}#{hash}"), "SEEN")
+}
+
 /// Stands for the workspace or account of what names none of ours.
 pub const UNROUTED: &str = "UNROUTED";
 
@@ -103,6 +120,8 @@ pub const UNROUTED: &str = "UNROUTED";
 pub struct EventPartition {
     /// Whose it is.
     pub workspace: WorkspaceId,
+    /// The account it concerns; `None` for what names none of ours.
+    pub account: Option<AccountId>,
     /// The day, `2026-11-21`.
     pub date: String,
     /// The partition within the day.
@@ -114,8 +133,9 @@ pub struct EventPartition {
 pub fn read_event_partition(pk: &str) -> Option<EventPartition> {
     let parts: Vec<&str> = pk.split('#').collect();
     match parts[..] {
-        ["WS", workspace, "ACTIVITY", _, date, shard] => Some(EventPartition {
+        ["WS", workspace, "ACTIVITY", account, date, shard] => Some(EventPartition {
             workspace: workspace.parse().ok()?,
+            account: account.parse().ok(),
             date: date.to_owned(),
             shard: Shard(shard.parse().ok()?),
         }),
@@ -362,6 +382,7 @@ mod tests {
         let Key { pk, sk } = event(Some(WorkspaceId::FIRST), None, id, UnixMillis(1_790_000_000_000));
         let partition = read_event_partition(&pk).unwrap();
         assert_eq!((partition.date.as_str(), partition.shard), ("2026-09-21", activity::shard_of(id)));
+        assert_eq!((partition.workspace, partition.account), (WorkspaceId::FIRST, None));
         assert!(sk.starts_with("001790000000000#evt_"));
         assert_eq!(read_attempt(&pk, &sk), None);
     }
