@@ -33,6 +33,8 @@ mod retention;
 mod slots;
 #[path = "store/templates.rs"]
 mod templates;
+#[path = "store/webhooks.rs"]
+mod webhooks;
 
 use std::future::Future;
 

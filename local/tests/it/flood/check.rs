@@ -39,8 +39,17 @@ struct Checked<'a> {
 
 /// Holds rows and counters against the world; what is wrong.
 pub(super) async fn differences(world: &World, stack: &Stack, begun: UnixMillis) -> Vec<String> {
-    let mut checked =
-        Checked { world, begun, attempts: 0, events: BTreeMap::new(), quarantined: BTreeSet::new(), wrong: Vec::new() };
+    let mut checked = Checked {
+        world,
+        begun,
+        attempts: 0,
+        events: BTreeMap::new(),
+        quarantined: BTreeSet::new(),
+        contacts: BTreeMap::new(),
+        created: BTreeSet::new(),
+        last_inbound: BTreeMap::new(),
+        wrong: Vec::new(),
+    };
     let client = stack.engines().dynamodb();
     let mut start = None;
     loop {
