@@ -8,21 +8,31 @@
 
 mod account;
 mod again;
-mod alone;
+mod app;
+mod call;
 mod click;
+mod consent;
 mod effects;
+mod group;
 mod identity_of_item;
 mod inbox;
 mod intake;
 mod media;
+mod message;
+mod origin;
+mod people;
 mod place;
+mod remembered;
 mod reply;
+mod routes;
+mod status;
 mod templates;
 mod visitor;
 mod webhook;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use futures::StreamExt;
@@ -30,11 +40,16 @@ use shared::archive::{self, Line, ObjectName, Place, UnreadableLine};
 use shared::aws::Clients;
 use shared::blob::{BlobError, Bucket};
 use shared::config::{InvalidSettings, Settings};
-use shared::queue::Inbound;
+use shared::id::WorkspaceId;
+use shared::queue::{Inbound, Queue};
 use shared::store::{Core, StoreError};
 
+use crate::consent::Rules;
 use crate::inbox::Message;
+use crate::people::Acquaintances;
 use crate::place::Places;
+use crate::remembered::Remembered;
+use crate::routes::Routes;
 
 /// Writes under way at once: enough to hide the table's latency, few enough to leave a small machine its breath.
 const WRITES_AT_ONCE: usize = 32;
@@ -44,10 +59,12 @@ pub struct Config {
     core_table: String,
     bucket: String,
     city_db: Option<PathBuf>,
+    send_queue_url: Option<String>,
 }
 
 impl Config {
-    /// Reads `CORE_TABLE`, `BUCKET` and, optionally, `GEOIP_CITY_DB`: a MaxMind city database.
+    /// Reads `CORE_TABLE`, `BUCKET` and, optionally, `GEOIP_CITY_DB`: a MaxMind city database, and `SEND_QUEUE_URL`: without
+    /// it nobody is answered, as it must be where what came in long ago is taken in again.
     ///
     /// # Errors
     /// With everything that is missing or malformed.
@@ -55,7 +72,10 @@ impl Config {
         let core_table = settings.required("CORE_TABLE");
         let bucket = settings.required("BUCKET");
         let city_db: Option<String> = settings.optional("GEOIP_CITY_DB");
-        settings.finish(|| Some(Self { core_table: core_table?, bucket: bucket?, city_db: city_db.map(PathBuf::from) }))
+        let send_queue_url = settings.optional("SEND_QUEUE_URL");
+        settings.finish(|| {
+            Some(Self { core_table: core_table?, bucket: bucket?, city_db: city_db.map(PathBuf::from), send_queue_url })
+        })
     }
 }
 
@@ -69,6 +89,10 @@ pub struct Ingest {
     core: Core,
     bucket: Bucket,
     places: Places,
+    sender: Option<Queue>,
+    routes: Routes,
+    people: Acquaintances,
+    rules: Remembered<WorkspaceId, Arc<Rules>>,
     purpose: Purpose,
 }
 
@@ -95,14 +119,27 @@ impl Ingest {
             core: Core::new(clients.dynamodb.clone(), config.core_table),
             bucket: Bucket::new(clients.s3.clone(), config.bucket),
             places,
+            sender: config.send_queue_url.map(|url| Queue::new(clients.sqs.clone(), url)),
+            routes: Routes::default(),
+            people: Acquaintances::default(),
+            rules: Remembered::default(),
             purpose: Purpose::Live,
         })
     }
 
     /// Makes rows again in `core` of what is in the archive.
     #[must_use]
-    pub const fn for_replay(core: Core, bucket: Bucket) -> Self {
-        Self { core, bucket, places: Places::none(), purpose: Purpose::Replay }
+    pub fn for_replay(core: Core, bucket: Bucket) -> Self {
+        Self {
+            core,
+            bucket,
+            places: Places::none(),
+            sender: None,
+            routes: Routes::default(),
+            people: Acquaintances::default(),
+            rules: Remembered::default(),
+            purpose: Purpose::Replay,
+        }
     }
 
     /// Whether what is taken in happened before. Then nothing may come of it but rows that follow from it: what Meta told of

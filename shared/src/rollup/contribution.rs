@@ -184,8 +184,8 @@ fn of_click(source: &EventPartition, event: &Event) -> Contribution {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::attempt::{Evidence, Shard};
     use crate::attempt::tests::{at, claimed};
+    use crate::attempt::{Evidence, Shard};
 
     fn key() -> AttemptKey {
         AttemptKey {

@@ -4,7 +4,8 @@ use super::expression::Update;
 use super::{Core, Item, Put, StoreError, keys, number, text};
 use crate::activity::{Content, Event};
 use crate::archive::Place;
-use crate::id::{AccountId, WorkspaceId};
+use crate::id::{AccountId, EventId, WorkspaceId};
+use crate::time::UnixMillis;
 
 /// Attribute that says where in the archive the message lies that a row was made of. A row without it was not made of one,
 /// and cannot be made again from there.
@@ -52,5 +53,19 @@ impl Core {
             self.update(key, update).await?;
         }
         Ok(())
+    }
+
+    /// An event whose id was made from its time ([`crate::activity::id_of`]).
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn event(
+        &self,
+        workspace: WorkspaceId,
+        account: AccountId,
+        id: EventId,
+    ) -> Result<Option<Event>, StoreError> {
+        let at = UnixMillis(i64::try_from(id.ulid().timestamp_ms()).unwrap_or(i64::MAX));
+        self.get("event", keys::event(Some(workspace), Some(account), id, at)).await
     }
 }
