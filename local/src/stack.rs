@@ -225,6 +225,32 @@ impl Stack {
     }
 }
 
+/// What replays the archive of these engines into tables of its own; nothing else need run.
+///
+/// # Errors
+/// When the tables or the bucket cannot be made.
+pub async fn replayer(engines: &Engines) -> anyhow::Result<replay::Replay> {
+    let resources = Resources::create_missing(engines).await?;
+    let config = replay::Config::read(shared::config::Settings::from_values(resources.settings()))?;
+    Ok(replay::Replay::new(config, &resources.clients(engines)))
+}
+
+/// The queues that have dead letters, as an operator calls them.
+pub const QUEUES: [&str; 3] = ["events", "dispatch", "send"];
+
+/// Puts the dead letters of a queue back on it. They are delivered when the stack runs.
+///
+/// # Errors
+/// When there is no such queue.
+pub async fn redrive(engines: &Engines, queue: &str) -> anyhow::Result<i64> {
+    Resources::create_missing(engines).await?;
+    let source = engines.queue_arn(&format!("thirdtick-{queue}-dead-letters"));
+    let sqs = engines.sqs();
+    sqs.start_message_move_task().source_arn(&source).send().await.context("the dead letters cannot be moved")?;
+    let tasks = sqs.list_message_move_tasks().source_arn(&source).send().await?;
+    Ok(tasks.results().first().map_or(0, |task| task.approximate_number_of_messages_moved()))
+}
+
 async fn start_simulator(
     people: &People,
     base_url: &str,

@@ -134,6 +134,17 @@ fn the_sender_takes_a_page() {
 }
 
 #[test]
+fn a_replay_names_its_tables_and_begins_at_the_beginning() {
+    let job: replay::Job = event("replay");
+    assert_eq!(
+        (job.core_table().as_str(), job.rollup_table().as_str()),
+        ("thirdtick-replay-1-core", "thirdtick-replay-1-rollup")
+    );
+    assert_eq!(job.phase, replay::Phase::Tables);
+    assert!(job.from.is_some() && job.to.is_none());
+}
+
+#[test]
 fn every_record_of_the_stream_counts() {
     let batch: StreamEvent = event("rollup-stream");
     let records = batch.records.len();

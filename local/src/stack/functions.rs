@@ -81,6 +81,8 @@ impl Functions {
             .route("GET", &format!("{campaign}/recipients"), Arc::clone(&self.analytics))
             .route("GET", &format!("{campaign}/recipients/{{phone}}"), Arc::clone(&self.analytics))
             .route("GET", &format!("{campaign}/recipients/{{phone}}/send-response"), Arc::clone(&self.analytics))
+            .route("GET", "/v1/events/quarantined", Arc::clone(&self.analytics))
+            .route("GET", "/v1/events/unknown", Arc::clone(&self.analytics))
             .route("ANY", "$default", Arc::clone(&self.api))
     }
 }
