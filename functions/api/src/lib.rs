@@ -17,6 +17,7 @@ mod outlook;
 mod preflight;
 mod quarantine;
 mod reservation;
+mod settings;
 mod templates;
 mod terms;
 mod uploads;
@@ -171,6 +172,7 @@ pub fn router(api: Api) -> Router {
         .route("/v1/contacts/{id}", get(contacts::one))
         .route("/v1/contacts/imports/{id}", get(imports::one))
         .route("/v1/contacts/imports/{id}/rejects", get(imports::rejects))
+        .route("/v1/settings/consent", get(settings::consent).put(settings::set_consent))
         .route("/v1/media", get(media::list))
         .route("/v1/media/{id}", get(media::one).delete(media::delete));
     Router::new()

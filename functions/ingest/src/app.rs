@@ -72,8 +72,14 @@ async fn echoed(
 }
 
 /// The import of the app's history goes on.
-pub(crate) fn history(effects: &mut Effects, origin: &Origin<'_>, progress: &HistoryProgress) {
-    let id = origin.id(origin.time(), "history", &[&json(progress)]);
+pub(crate) async fn history(
+    ingest: &Ingest,
+    effects: &mut Effects,
+    origin: &Origin<'_>,
+    progress: &HistoryProgress,
+) -> Result<(), NotIngested> {
+    let raw = json(progress);
+    let id = origin.id(origin.dated(ingest, None, &[&raw]).await?, "history", &[&raw]);
     let content = Content::HistoryProgressed(HistoryReport {
         phase: progress.phase,
         progress: progress.progress,
@@ -81,6 +87,7 @@ pub(crate) fn history(effects: &mut Effects, origin: &Origin<'_>, progress: &His
         raw: kept(progress),
     });
     effects.record(origin.route, origin.event(id, None, content));
+    Ok(())
 }
 
 /// A message of the app's history, in either direction. Media come a second time, with another type.
@@ -118,8 +125,8 @@ pub(crate) async fn contact(
     origin: &Origin<'_>,
     entry: &AppContact,
 ) -> Result<(), NotIngested> {
-    let at = origin.time_or(entry.timestamp_s);
     let raw = json(entry);
+    let at = origin.dated(ingest, entry.timestamp_s, &[&raw]).await?;
     let digits: String = entry.phone_number.chars().filter(char::is_ascii_digit).collect();
     let person =
         Person { digits: Some(&digits).filter(|digits| !digits.is_empty()).map(String::as_str), user_id: None };
@@ -146,10 +153,11 @@ pub(crate) async fn hand_over(
     origin: &Origin<'_>,
     told: &HandOver,
 ) -> Result<(), NotIngested> {
-    let at = told.timestamp_s.or(origin.item.entry_time);
+    let raw = json(told);
+    let at = origin.dated(ingest, told.timestamp_s, &[&raw]).await?;
     let person = Person::of(told.sender.as_ref(), told.sender_user_id.as_ref());
     let contact = people::known(ingest, origin, &person).await?;
-    let id = origin.id(origin.time_or(at), "hand-over", &[&json(told)]);
+    let id = origin.id(at, "hand-over", &[&raw]);
     let content = Content::ChatHandedOver(HandOverReport {
         event: told.kind.to_string(),
         before: told.previous_owner.clone(),

@@ -144,9 +144,8 @@ pub(crate) async fn preferred(
     let what = person.identity();
     let meeting = Meeting { at, by: "preference", what, name: people::name_of(origin.item) };
     let contact = people::meet(ingest, effects, origin, &person, &meeting).await?;
-    let own_time = preference.timestamp_s.or(origin.item.entry_time);
-    let dated = origin.time_or(own_time);
     let value = preference.value.as_str();
+    let dated = origin.dated(ingest, preference.timestamp_s, &[what, value]).await?;
     let id = origin.id(dated, "preference", &[what, value, preference.category.as_deref().unwrap_or_default()]);
     let content = Content::ContactPreferred(PersonReport {
         event: value.to_owned(),

@@ -44,6 +44,9 @@ pub(crate) struct Effects {
     again: bool,
 }
 
+/// A contact's conversation with an account.
+type Talk = (WorkspaceId, ContactId, AccountId);
+
 /// An event, whose it is, and what it was made of.
 struct Recorded {
     workspace: Option<WorkspaceId>,
@@ -51,9 +54,6 @@ struct Recorded {
     event: Event,
     place: Option<Place>,
 }
-
-/// A contact's conversation with an account.
-type Talk = (WorkspaceId, ContactId, AccountId);
 
 /// A person's word for or against messages. It holds a phone number, so it has no `Debug`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -304,29 +304,30 @@ impl Effects {
             .buffer_unordered(WRITES_AT_ONCE);
         while let Some((talk, result)) = noted.next().await {
             if let Err(error) = result {
-                let what = format!("a conversation of {}", talk.1);
+                let what = format!("the conversation of contact {}", talk.1);
                 outcome.note(&error.into(), &what, |failed| _ = failed.conversations.insert(talk));
             }
         }
         drop(noted);
-        answer(ingest, self.answers, &mut outcome.again).await;
+        answer(ingest, self.answers, &mut outcome).await;
         outcome
     }
 }
 
 /// Asks for the replies. The sender reads the word's event, so that is written before; one that is asked for twice is sent
-/// once. Nobody is answered who wrote long ago.
-async fn answer(ingest: &Ingest, answers: BTreeMap<EventId, SendCommand>, failed: &mut Failed) {
-    let Some(sender) = ingest.sender.as_ref().filter(|_| !ingest.is_replay()) else {
+/// once.
+async fn answer(ingest: &Ingest, answers: BTreeMap<EventId, SendCommand>, outcome: &mut Outcome) {
+    let Some(sender) = &ingest.sender else {
         return;
     };
     for (word, command) in answers {
-        if failed.events.contains(&word) {
+        let is_not_written = |failed: &Failed| failed.events.contains(&word);
+        if is_not_written(&outcome.again) || outcome.never.iter().any(|(failed, _)| is_not_written(failed)) {
             continue;
         }
         if let Err(error) = sender.send(&command, Duration::ZERO).await {
             tracing::error!(event = %word, %error, "the reply to a word could not be asked for");
-            failed.answers.insert(word);
+            outcome.again.answers.insert(word);
         }
     }
 }

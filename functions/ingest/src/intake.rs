@@ -14,7 +14,7 @@ use shared::id::{EventId, WorkspaceId};
 use shared::queue::Inbound;
 
 use crate::effects::{Effects, Needs};
-use crate::{Ingest, NotIngested, WRITES_AT_ONCE, click, webhook};
+use crate::{Ingest, NotIngested, WRITES_AT_ONCE, alone, click, webhook};
 
 /// What a line changes, once that is worked out.
 pub(crate) struct WorkedOut {
@@ -96,6 +96,7 @@ pub(crate) async fn write(ingest: &Ingest, worked_out: Vec<WorkedOut>) -> Taken 
 /// What a line changes; what of it will never be taken in is among that as quarantined.
 async fn effects_of(ingest: &Ingest, line: &Line) -> Result<Effects, NotIngested> {
     match without_panic(plain_effects(ingest, line)).await {
+        Err(error) if error.is_permanent() && line.is_of_meta() => alone::effects(ingest, line, &error).await,
         Err(error) if error.is_permanent() => Ok(of_whole_message(line, None, &error.to_string())),
         effects => effects,
     }

@@ -8,6 +8,7 @@
 
 mod account;
 mod again;
+mod alone;
 mod app;
 mod call;
 mod click;

@@ -6,6 +6,7 @@ use shared::meta::webhook::Item;
 use shared::time::UnixMillis;
 
 use crate::routes::Route;
+use crate::{Ingest, NotIngested, identity_of_item};
 
 /// An item, whose it is, and when it was taken in.
 #[derive(Clone, Copy)]
@@ -13,8 +14,6 @@ pub(crate) struct Origin<'a> {
     pub(crate) item: &'a Item,
     pub(crate) route: Route,
     pub(crate) seen: UnixMillis,
-    /// What stands for its time if Meta tells none; see [`crate::identity_of_item`].
-    pub(crate) first: UnixMillis,
 }
 
 impl Origin<'_> {
@@ -42,14 +41,18 @@ impl Origin<'_> {
         Event { v: 1, id, at, seen: self.seen, contact, variant: None, content }
     }
 
-    /// When an item happened that has no time of its own: when Meta made its entry, else when we first saw it.
-    pub(crate) fn time(&self) -> UnixMillis {
-        self.time_or(self.item.entry_time)
-    }
-
-    /// When an item happened that may have a time of its own, in seconds.
-    pub(crate) fn time_or(&self, seconds: Option<i64>) -> UnixMillis {
-        seconds.map_or(self.first, UnixMillis::from_seconds)
+    /// When an item happened that may have no time of its own: Meta's `own` time of it, else that of its entry, else the day
+    /// on which we first saw it. `identity` is what makes it the same on every day.
+    pub(crate) async fn dated(
+        &self,
+        ingest: &Ingest,
+        own: Option<i64>,
+        identity: &[&str],
+    ) -> Result<UnixMillis, NotIngested> {
+        let whose = self.whose();
+        let identity: Vec<&str> =
+            [self.item.field.as_str(), &whose].into_iter().chain(identity.iter().copied()).collect();
+        identity_of_item::time(ingest, self.route, own.or(self.item.entry_time), "", &identity, self.seen).await
     }
 }
 

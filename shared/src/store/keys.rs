@@ -136,7 +136,7 @@ pub const UNROUTED: &str = "UNROUTED";
 pub struct EventPartition {
     /// Whose it is.
     pub workspace: WorkspaceId,
-    /// The account; `None` for what names none of ours.
+    /// The account it concerns; `None` for what names none of ours.
     pub account: Option<AccountId>,
     /// The day, `2026-11-21`.
     pub date: String,
@@ -406,6 +406,7 @@ mod tests {
         let Key { pk, sk } = event(Some(WorkspaceId::FIRST), None, id, UnixMillis(1_790_000_000_000));
         let partition = read_event_partition(&pk).unwrap();
         assert_eq!((partition.date.as_str(), partition.shard), ("2026-09-21", activity::shard_of(id)));
+        assert_eq!((partition.workspace, partition.account), (WorkspaceId::FIRST, None));
         assert!(sk.starts_with("001790000000000#evt_"));
         assert_eq!(read_attempt(&pk, &sk), None);
     }
