@@ -279,7 +279,7 @@ fn settings_of(credentials: &Credentials, base_url: &str, graph_url: &str) -> BT
         ("ADMIN_API_KEY_SHA256".to_owned(), KeyHash::of(&credentials.admin_key).to_string()),
         ("PAGE_FORGOTTEN_AFTER_S".to_owned(), PAGE_FORGOTTEN_AFTER_S.to_string()),
     ]);
-    for name in ["META_GRAPH_VERSION", "LINK_BASE_URL", "GEOIP_CITY_DB", "EDGE_SECRET"] {
+    for name in ["META_GRAPH_VERSION", "LINK_BASE_URL", "GEOIP_CITY_DB", "EDGE_SECRET", "RETENTION"] {
         if let Ok(value) = std::env::var(name) {
             settings.insert(name.to_owned(), value);
         }

@@ -1,12 +1,14 @@
 //! The activity feed: immutable events, each written once under an id that follows from what happened, so that taking it
 //! in again changes nothing.
 
+pub mod custom;
 pub mod reported;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use ulid::Ulid;
 
+use self::custom::{AssignedReport, CustomReport, ResolvedReport, SentReport};
 use self::reported::{
     AccountReport, CallReport, ConfirmationReport, ConsentReport, CreatedReport, EchoReport, GroupReport,
     HandOverReport, HistoryReport, ImportReport, MessageDetail, MetaClickReport, PersonReport, StatusReport,
@@ -16,6 +18,7 @@ use crate::attempt::{AttemptKey, Seq, Shard};
 use crate::campaign::VariantIndex;
 use crate::id::{AccountId, CampaignId, ContactId, EventId, WorkspaceId};
 use crate::link::code::LinkId;
+use crate::retention::Kind;
 use crate::time::UnixMillis;
 
 /// Partitions a day of an account's events is spread over.
@@ -294,6 +297,18 @@ pub enum Content {
     /// A problem of the account or app that belongs to no message.
     #[serde(rename = "account.error_reported")]
     AccountErred(AccountReport),
+    /// An agent has a conversation, as another system tells.
+    #[serde(rename = "chat.assigned")]
+    ChatAssigned(AssignedReport),
+    /// A conversation was settled, as another system tells.
+    #[serde(rename = "chat.resolved")]
+    ChatResolved(ResolvedReport),
+    /// A message went to a person through another tool than Thirdtick.
+    #[serde(rename = "message.sent")]
+    MessageSent(SentReport),
+    /// What a web page or a server tells in its own words.
+    #[serde(rename = "custom")]
+    Custom(Box<CustomReport>),
     /// Anything else that Meta reported: kept as it came, under the name of its field.
     #[serde(rename = "meta.reported")]
     MetaReported {
@@ -317,7 +332,20 @@ pub enum Content {
 }
 
 impl Content {
-    /// The event's type as the feed shows it.
+    /// Which rule of retention holds for it.
+    #[must_use]
+    pub const fn retained_as(&self) -> Kind {
+        match self {
+            Self::MessageReceived { .. }
+            | Self::MessageEchoed(_)
+            | Self::MessageImported(_)
+            | Self::MetaReported { .. }
+            | Self::MetaQuarantined { .. } => Kind::Messages,
+            _ => Kind::Events,
+        }
+    }
+
+    /// The event's type as the feed shows it: for an event in its sender's words, the name that they gave it.
     #[must_use]
     pub const fn kind(&self) -> &str {
         match self {
@@ -367,6 +395,10 @@ impl Content {
             Self::AccountName(_) => "account.name_reviewed",
             Self::AccountSecurity(_) => "account.security_changed",
             Self::AccountErred(_) => "account.error_reported",
+            Self::ChatAssigned(_) => "chat.assigned",
+            Self::ChatResolved(_) => "chat.resolved",
+            Self::MessageSent(_) => "message.sent",
+            Self::Custom(report) => report.name.as_str(),
             Self::MetaReported { .. } => "meta.reported",
             Self::MetaQuarantined { .. } => "meta.quarantined",
         }

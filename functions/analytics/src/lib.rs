@@ -1,5 +1,6 @@
 //! What a campaign has achieved, read from counters, and who its recipients are, read from rows. Reads only.
 
+mod audit;
 mod people;
 mod person;
 mod quarantined;
@@ -73,6 +74,7 @@ impl Analytics {
 pub fn router(analytics: Analytics) -> Router {
     let analytics = Arc::new(analytics);
     Router::new()
+        .route("/v1/audit", get(audit::list))
         .route("/v1/campaigns/{id}/report", get(campaign_report))
         .route("/v1/campaigns/{id}/recipients", get(people::list))
         .route("/v1/campaigns/{id}/recipients/{phone}", get(people::one))

@@ -3,6 +3,7 @@
 
 mod accounts;
 mod audience;
+mod audit;
 mod campaigns;
 mod close;
 mod contacts;
@@ -17,6 +18,7 @@ mod outlook;
 mod preflight;
 mod quarantine;
 mod reservation;
+mod retention;
 mod settings;
 mod templates;
 mod terms;
@@ -37,6 +39,7 @@ use shared::link::ShortLinks;
 use shared::link::code::KeyRing;
 use shared::meta::client::{GraphClient, NoClient};
 use shared::queue::Queue;
+use shared::retention::Retention;
 use shared::secrets::Secrets;
 use shared::store::Core;
 use shared::store::rollups::Rollups;
@@ -47,6 +50,7 @@ const MAX_BODY_BYTES: usize = 10 * 1024 * 1024;
 /// What the function is told by its environment.
 pub struct Config {
     core_table: String,
+    retention: Retention,
     rollup_table: String,
     bucket: String,
     dispatch_queue_url: String,
@@ -66,6 +70,7 @@ impl Config {
     /// With everything that is missing or malformed.
     pub fn read(mut settings: Settings) -> Result<Self, InvalidSettings> {
         let core_table = settings.required("CORE_TABLE");
+        let retention = settings.or("RETENTION", Retention::default());
         let rollup_table = settings.required("ROLLUP_TABLE");
         let bucket = settings.required("BUCKET");
         let dispatch_queue_url = settings.required("DISPATCH_QUEUE_URL");
@@ -78,6 +83,7 @@ impl Config {
         settings.finish(|| {
             Some(Self {
                 core_table: core_table?,
+                retention,
                 rollup_table: rollup_table?,
                 bucket: bucket?,
                 dispatch_queue_url: dispatch_queue_url?,
@@ -113,7 +119,7 @@ impl Api {
     /// [`NoClient`].
     pub fn new(config: Config, clients: &Clients, secrets: Secrets) -> Result<Self, NoClient> {
         Ok(Self {
-            core: Core::new(clients.dynamodb.clone(), config.core_table),
+            core: Core::new(clients.dynamodb.clone(), config.core_table).keeping(config.retention),
             rollups: Rollups::new(clients.dynamodb.clone(), config.rollup_table),
             bucket: Bucket::new(clients.s3.clone(), config.bucket),
             dispatch: Queue::new(clients.sqs.clone(), config.dispatch_queue_url),
@@ -173,11 +179,13 @@ pub fn router(api: Api) -> Router {
         .route("/v1/contacts/imports/{id}", get(imports::one))
         .route("/v1/contacts/imports/{id}/rejects", get(imports::rejects))
         .route("/v1/settings/consent", get(settings::consent).put(settings::set_consent))
+        .route("/v1/settings/retention", get(retention::show))
         .route("/v1/media", get(media::list))
         .route("/v1/media/{id}", get(media::one).delete(media::delete));
     Router::new()
         .merge(writes)
         .merge(reads)
+        .layer(middleware::from_fn_with_state(Arc::clone(&api), audit::log))
         .layer(middleware::from_fn_with_state(keys, require_key))
         .route("/health", get(health))
         .fallback(async || Problem::not_found("path"))

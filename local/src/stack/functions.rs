@@ -77,6 +77,7 @@ impl Functions {
             .route("GET", "/webhooks/meta", Arc::clone(&self.webhook))
             .route("POST", "/webhooks/meta", Arc::clone(&self.webhook))
             .route("ANY", "/l/{code}", Arc::clone(&self.redirect))
+            .route("GET", "/v1/audit", Arc::clone(&self.analytics))
             .route("GET", &format!("{campaign}/report"), Arc::clone(&self.analytics))
             .route("GET", &format!("{campaign}/recipients"), Arc::clone(&self.analytics))
             .route("GET", &format!("{campaign}/recipients/{{phone}}"), Arc::clone(&self.analytics))

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod audience;
+mod audit;
 mod consent;
 mod contacts;
 mod faults;

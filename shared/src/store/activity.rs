@@ -1,7 +1,7 @@
 //! Rows of the activity feed.
 
 use super::expression::Update;
-use super::{Core, Item, Put, StoreError, keys, number, text};
+use super::{Core, Put, StoreError, keys, number, text};
 use crate::activity::{Content, Event};
 use crate::archive::Place;
 use crate::id::{AccountId, EventId, WorkspaceId};
@@ -40,7 +40,7 @@ impl Core {
             (_, Some(workspace), Some(contact)) => Some(keys::contact_events_list(workspace, contact)),
             _ => None,
         };
-        let mut more = Item::new();
+        let mut more = self.expiry(event.content.retained_as(), event.at);
         more.extend(list.map(|list| ("list".to_owned(), text(&list))));
         more.extend(place.map(|place| (ARCHIVED.to_owned(), text(&place.to_string()))));
         let Put::There(known) = self.put_new("event", key.clone(), event, more).await? else { return Ok(()) };

@@ -11,7 +11,9 @@ use super::Item;
 use crate::activity;
 use crate::attempt::{AttemptKey, Seq, Shard};
 use crate::campaign::PageNumber;
-use crate::id::{AccountId, CampaignId, ContactId, EventId, ImportId, MediaId, UploadId, WorkspaceId};
+use crate::id::{
+    AccountId, AuditId, CampaignId, ContactId, ErasureId, EventId, ImportId, MediaId, UploadId, WorkspaceId,
+};
 use crate::link::code::LinkId;
 use crate::phone::canonical_digits;
 use crate::time::UnixMillis;
@@ -368,6 +370,42 @@ pub fn account_list(workspace: WorkspaceId) -> String {
 #[must_use]
 pub fn contact_list(workspace: WorkspaceId) -> String {
     format!("WS#{workspace}#CONTACTS")
+}
+
+/// Partition of a day of the audit log.
+#[must_use]
+pub fn audit_pk(workspace: WorkspaceId, date: &str) -> String {
+    format!("WS#{workspace}#AUDIT#{date}")
+}
+
+/// An entry of the audit log.
+#[must_use]
+pub fn audit(workspace: WorkspaceId, entry: AuditId) -> Key {
+    Key::new(audit_pk(workspace, &time_of(entry.ulid()).date()), entry.to_string())
+}
+
+/// Partition of the erasures of people, and of the pass that is made for them.
+#[must_use]
+pub fn erasures_pk(workspace: WorkspaceId) -> String {
+    format!("WS#{workspace}#ERASURES")
+}
+
+/// An erasure.
+#[must_use]
+pub fn erasure(workspace: WorkspaceId, erasure: ErasureId) -> Key {
+    Key::new(erasures_pk(workspace), erasure.to_string())
+}
+
+/// The pass that is made for all erasures that are not complete.
+#[must_use]
+pub fn erasure_pass(workspace: WorkspaceId) -> Key {
+    Key::new(erasures_pk(workspace), "PASS")
+}
+
+/// When an id was made.
+#[must_use]
+pub fn time_of(ulid: ulid::Ulid) -> UnixMillis {
+    UnixMillis(i64::try_from(ulid.timestamp_ms()).unwrap_or(i64::MAX))
 }
 
 /// What concerns a contact, in the index of lists.
