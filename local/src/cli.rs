@@ -1,16 +1,18 @@
-//! The command line: `serve` (also without a command) and `demo`.
+//! The command line: `serve` (also without a command), `demo` and `compact`.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use console::{Term, style};
+use shared::blob::Bucket;
 use tracing_subscriber::EnvFilter;
 use url::Url;
+use warehouse::{Compacted, Warehouse};
 
 use crate::demo;
-use crate::engines::Storage;
-use crate::stack::{People, Stack, StackOptions};
+use crate::engines::{Engines, Storage};
+use crate::stack::{BUCKET, People, Stack, StackOptions};
 
 /// Campaign and tracking engine for the WhatsApp Business Cloud API: the whole stack on this machine.
 #[derive(Debug, Parser)]
@@ -32,6 +34,9 @@ enum Command {
         #[arg(long)]
         exit: bool,
     },
+    /// Merge the published events of a data folder that nothing else uses into their Parquet files, as a running stack does
+    /// once a minute.
+    Compact,
 }
 
 #[derive(Debug, Args)]
@@ -62,6 +67,9 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
     let storage = if memory { Storage::Memory } else { Storage::Directory(data_dir.clone()) };
     let is_demo = matches!(cli.command, Some(Command::Demo { .. }));
     start_log((!memory).then_some(data_dir.as_path()), is_demo)?;
+    if matches!(cli.command, Some(Command::Compact)) {
+        return compact(storage, &Term::stdout()).await;
+    }
     let options = StackOptions { port, storage, graph_url, people: People { speed, ..People::default() } };
     let stack = Stack::start(options).await?;
     let ended = until_the_end(&stack, cli.command, &Term::stdout()).await;
@@ -81,6 +89,16 @@ async fn until_the_end(stack: &Stack, command: Option<Command>, screen: &Term) -
     }
     introduce(stack, screen)?;
     ctrl_c().await;
+    Ok(())
+}
+
+async fn compact(storage: Storage, screen: &Term) -> anyhow::Result<()> {
+    let engines = Engines::start(storage).await?;
+    let warehouse = Warehouse::new(Bucket::new(engines.s3(), BUCKET));
+    let done = warehouse.compact(None).await;
+    engines.shutdown().await;
+    let Compacted { objects, events, files, .. } = done.context("not everything could be merged")?;
+    screen.write_line(&format!("{events} events of {objects} staged objects merged; {files} files written"))?;
     Ok(())
 }
 

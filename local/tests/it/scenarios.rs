@@ -11,6 +11,7 @@ mod kill;
 mod lifecycle;
 mod media;
 mod preflight;
+mod published;
 mod samples;
 mod signatures;
 mod templates;
