@@ -16,6 +16,8 @@ use simulator::{Behaviour, Delivery, Simulator};
 use tokio::net::TcpListener;
 use url::Url;
 
+pub use self::resources::BUCKET;
+
 use self::functions::Functions;
 use self::resources::Resources;
 use crate::credentials::Credentials;
@@ -83,6 +85,12 @@ const TEST_CITY_DB: &[u8] = include_bytes!("../assets/geo/GeoLite2-City-Test.mmd
 
 /// How often the watchdog looks: on AWS once a minute, here more often, for nobody wants to wait on one machine.
 const TICK: Duration = Duration::from_secs(2);
+
+/// How often published events are merged into their files: on AWS every quarter of an hour.
+const COMPACTION: Duration = Duration::from_secs(60);
+
+/// How long the publisher waits for more of the stream, so that it does not write an object for every change.
+const PUBLISHED_TOGETHER: Duration = Duration::from_millis(500);
 
 /// A page that was out so long is given out again. Longer than a page of 100 at one message a second takes in parts.
 const PAGE_FORGOTTEN_AFTER_S: u64 = 30;
@@ -208,6 +216,12 @@ impl Stack {
         self.resources.tables(&self.engines)
     }
 
+    /// The files of published events.
+    #[must_use]
+    pub fn warehouse(&self) -> warehouse::Warehouse {
+        self.resources.warehouse(&self.engines)
+    }
+
     /// Ends everything in order: running invocations finish while the Graph API and the webhook are still there, then
     /// those end, then the engines.
     pub async fn shutdown(self) {
@@ -295,9 +309,9 @@ async fn start_sources(
     data_dir: Option<&PathBuf>,
     mischief: &Mischief,
 ) -> anyhow::Result<Vec<Running>> {
-    let checkpoint = match data_dir {
-        Some(folder) => Checkpoint::file(folder.join("rollup.checkpoint"))?,
-        None => Checkpoint::memory(),
+    let checkpoint = |name: &str| match data_dir {
+        Some(folder) => Checkpoint::file(folder.join(name)),
+        None => Ok(Checkpoint::memory()),
     };
     let queue = |url: &str, batch_size: usize, window: Duration, max_concurrency: usize| SqsSource {
         batch_size,
@@ -317,17 +331,27 @@ async fn start_sources(
         drain_within: Duration::from_secs(5),
         ..queue(&resources.dispatch.url, 10, Duration::from_millis(50), 4)
     };
-    let stream = StreamSource {
+    let counted = StreamSource {
         batch_size: 500,
         max_retries: None,
         mischief: mischief.clone(),
-        ..StreamSource::new(&resources.stream_arn, checkpoint)
+        ..StreamSource::new(&resources.stream_arn, checkpoint("rollup.checkpoint")?)
     };
+    let published = StreamSource {
+        batch_size: 1_000,
+        window: PUBLISHED_TOGETHER,
+        max_retries: None,
+        mischief: mischief.clone(),
+        ..StreamSource::new(&resources.stream_arn, checkpoint("publish.checkpoint")?)
+    };
+    let compaction = Schedule { function_timeout: Duration::from_secs(900), ..Schedule::new("compaction", COMPACTION) };
     Ok(vec![
         events.start(engines.sqs(), Arc::clone(&functions.ingest)).await?,
         send.start(engines.sqs(), Arc::clone(&functions.send)).await?,
         commands.start(engines.sqs(), Arc::clone(&functions.dispatch)).await?,
-        stream.start(engines.streams(), Arc::clone(&functions.rollup)).await?,
+        counted.start(engines.streams(), Arc::clone(&functions.rollup)).await?,
+        published.start(engines.streams(), Arc::clone(&functions.publish)).await?,
+        compaction.start(Arc::clone(&functions.compact)),
         Schedule::new("dispatch-watchdog", TICK).start(Arc::clone(&functions.dispatch)),
     ])
 }

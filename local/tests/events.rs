@@ -153,6 +153,21 @@ fn every_record_of_the_stream_counts() {
 }
 
 #[test]
+fn the_same_records_publish_a_delivery_and_a_click() {
+    let batch: StreamEvent = event("publish-stream");
+    let published = batch.records.into_iter().flat_map(publish::change::read);
+    let kinds: Vec<String> = published.map(|(_, change)| change.event.kind).collect();
+    assert_eq!(kinds, ["message.delivered", "link.clicked"]);
+}
+
+#[test]
+fn the_compaction_is_woken_by_its_schedule() {
+    let event: Value = event("compact-schedule");
+    assert_eq!(event["source"], "aws.scheduler");
+    assert!(event["resources"][0].as_str().unwrap().ends_with("-compaction"));
+}
+
+#[test]
 fn the_readme_lists_every_event() {
     let readme = std::fs::read_to_string(folder().join("README.md")).unwrap();
     let files: BTreeSet<String> = std::fs::read_dir(folder())
