@@ -3,6 +3,7 @@
 mod audit;
 mod people;
 mod person;
+mod quarantined;
 mod report;
 
 use std::sync::Arc;
@@ -78,6 +79,8 @@ pub fn router(analytics: Analytics) -> Router {
         .route("/v1/campaigns/{id}/recipients", get(people::list))
         .route("/v1/campaigns/{id}/recipients/{phone}", get(people::one))
         .route("/v1/campaigns/{id}/recipients/{phone}/send-response", get(people::send_response))
+        .route("/v1/events/quarantined", get(quarantined::list))
+        .route("/v1/events/unknown", get(quarantined::unknown))
         .layer(middleware::from_fn_with_state(analytics.keys.clone(), require_key))
         .fallback(async || Problem::not_found("path"))
         .method_not_allowed_fallback(async || Problem::method_not_allowed())

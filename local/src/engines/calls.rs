@@ -8,6 +8,7 @@ use aws_sdk_dynamodb::config::{
 };
 use aws_smithy_http_client::Builder as HttpClientBuilder;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use shared::aws::Clients;
 
 use super::faults::{Faults, Service, faulty};
 use super::{CREDENTIAL, REGION};
@@ -75,6 +76,12 @@ impl Calls {
     #[must_use]
     pub fn s3(&self) -> aws_sdk_s3::Client {
         client!(self, aws_sdk_s3, &self.s3_url, Service::S3, .force_path_style(true))
+    }
+
+    /// The clients that a function works with.
+    #[must_use]
+    pub fn clients(&self) -> Clients {
+        Clients { dynamodb: self.dynamodb(), sqs: self.sqs(), s3: self.s3() }
     }
 
     fn transport(&self, service: Service) -> (SharedHttpClient, RetryConfig) {

@@ -12,6 +12,7 @@ mod kill;
 mod lifecycle;
 mod media;
 mod preflight;
+mod published;
 mod samples;
 mod signatures;
 mod templates;

@@ -3,6 +3,8 @@
 //! Business Account's, and the list of campaigns that the watchdog looks after.
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
 use super::Item;
@@ -30,6 +32,20 @@ impl Key {
     #[must_use]
     pub fn new(pk: impl Into<String>, sk: impl Into<String>) -> Self {
         Self { pk: pk.into(), sk: sk.into() }
+    }
+
+    /// The key as a cursor of a list: opaque, and safe in a URL.
+    #[must_use]
+    pub fn cursor(&self) -> String {
+        URL_SAFE_NO_PAD.encode(format!("{}\n{}", self.pk, self.sk))
+    }
+
+    /// Reads a cursor back; `None` when it is none.
+    #[must_use]
+    pub fn from_cursor(cursor: &str) -> Option<Self> {
+        let text = String::from_utf8(URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()?;
+        let (pk, sk) = text.split_once('\n')?;
+        Some(Self::new(pk, sk))
     }
 
     /// As the SDK wants a key.
@@ -401,6 +417,14 @@ pub fn contact_events_list(workspace: WorkspaceId, contact: ContactId) -> String
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cursor_is_read_back() {
+        let key = Key::new("WS#a#ACTIVITY#b", "1#c");
+        assert_eq!(Key::from_cursor(&key.cursor()), Some(key));
+        assert_eq!(Key::from_cursor("?"), None);
+        assert_eq!(Key::from_cursor("aGVsbG8"), None);
+    }
 
     #[test]
     fn keys_of_attempts_and_events_are_read_back() {
