@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use local::stack::Stack;
 use shared::activity::{self, Content, Event, Kept, Visitor};
 use shared::attempt::{Attempt, Flag};
-use shared::id::ContactId;
+use shared::id::{ContactId, EventId};
 use shared::store::{Item, keys};
 use shared::time::UnixMillis;
 
 use super::wire::{self, NUMBERS};
 use super::world::{CAMPAIGNS, Life, Reply, STOPPED_MARKETING, Update, WORKSPACE, World, last_words};
-use super::{archive, counters};
+use super::{archive, counters, parquet};
 
 /// The table as `local` names it.
 const CORE: &str = "thirdtick-core";
@@ -34,6 +34,8 @@ struct Checked<'a> {
     created: BTreeSet<ContactId>,
     /// When each contact last wrote to an account, in milliseconds, as their conversations tell.
     last_inbound: BTreeMap<(String, String), i64>,
+    /// All events of the feed.
+    feed: Vec<(EventId, UnixMillis)>,
     wrong: Vec<String>,
 }
 
@@ -48,6 +50,7 @@ pub(super) async fn differences(world: &World, stack: &Stack, begun: UnixMillis)
         contacts: BTreeMap::new(),
         created: BTreeSet::new(),
         last_inbound: BTreeMap::new(),
+        feed: Vec::new(),
         wrong: Vec::new(),
     };
     let client = stack.engines().dynamodb();
@@ -63,10 +66,11 @@ pub(super) async fn differences(world: &World, stack: &Stack, begun: UnixMillis)
         }
     }
     checked.nothing_is_missing();
-    let mut wrong = checked.wrong;
+    let (mut wrong, feed) = (checked.wrong, checked.feed);
     wrong.extend(words(world, stack).await);
     wrong.extend(counters::differences(world, stack).await);
     wrong.extend(archive::differences(world, stack).await);
+    wrong.extend(parquet::differences(world, stack, feed).await);
     wrong
 }
 
@@ -128,6 +132,7 @@ impl Checked<'_> {
     }
 
     fn event(&mut self, key: &keys::Key, event: &Event) {
+        self.feed.push((event.id, event.at));
         *self.events.entry(event.content.kind().to_owned()).or_default() += 1;
         let expected = match &event.content {
             Content::MessageReceived { wamid, .. } => self.message(wamid, event),
