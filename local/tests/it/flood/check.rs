@@ -151,11 +151,11 @@ impl Checked<'_> {
                 n.and_then(|n| self.click(n, event))
             }
             Content::MetaReported { raw: Kept::Inline(raw), .. } => self.unknown(raw, event),
-            Content::MetaQuarantined { raw: Kept::Inline(raw), .. } => {
+            Content::MetaQuarantined { raw: Kept::Inline(raw), reason, .. } => {
                 let quarantined = self.world.numbers().filter(|n| n % 700 == 9).find(|n| wire::broken(*n) == *raw);
                 // Its time is that of the first day on which it was seen.
                 if quarantined.is_none_or(|n| !self.quarantined.insert(n)) {
-                    self.wrong(|| format!("quarantined, or quarantined twice: {raw}"));
+                    self.wrong(|| format!("quarantined, or quarantined twice: {raw} for {reason}"));
                 }
                 return;
             }
