@@ -189,7 +189,7 @@ impl Checked<'_> {
     fn stop(&self, wamid: Option<&str>, event: &Event) -> Option<keys::Key> {
         if let Some(wamid) = wamid {
             let (life, reply) = self.reply(wamid)?;
-            let identity = ["opted_out", &self.account(&life), "message", wamid];
+            let identity = ["opt_out", &self.account(&life), "message", wamid];
             return (reply.text == "Stop").then(|| self.key(&life, reply.at_s, &identity));
         }
         let Content::ContactOptedOut(report) = &event.content else { return None };
@@ -202,7 +202,7 @@ impl Checked<'_> {
                     Update::Status(status) if status.code == Some(STOPPED_MARKETING) => Some(status),
                     _ => None,
                 });
-                let identity = |wamid| ["opted_out".to_owned(), self.account(&life), "status".to_owned(), wamid];
+                let identity = |wamid| ["opt_out".to_owned(), self.account(&life), "status".to_owned(), wamid];
                 stops
                     .map(|status| {
                         let [topic, account, what, wamid] = identity(status.wamid.clone());
