@@ -1,6 +1,6 @@
 //! What two or more of Thirdtick's functions need: the domain's types and rules, and one module per outside world.
 //!
-//! Rules (`attempt`, `campaign`, `safety`, `local_time`, `region`, `price`, `throttle`, `link`, `rollup`, `report`) are
+//! Rules (`attempt`, `campaign`, `safety`, `local_time`, `region`, `price`, `throttle`, `link`, `rollup`, `report`, `journey`) are
 //! plain functions over plain types: no AWS types, no clock of their own. The outside worlds are `store` (DynamoDB),
 //! `queue` (SQS), `blob` (S3), `secrets`, `meta` (the Cloud API) and `http` (what our own API has in common).
 
@@ -16,6 +16,7 @@ pub mod http;
 pub mod id;
 pub mod import;
 pub mod job;
+pub mod journey;
 pub mod link;
 pub mod local_time;
 pub mod media;
