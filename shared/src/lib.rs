@@ -1,8 +1,8 @@
 //! What two or more of Thirdtick's functions need: the domain's types and rules, and one module per outside world.
 //!
-//! Rules (`attempt`, `campaign`, `safety`, `local_time`, `region`, `price`, `throttle`, `link`, `rollup`, `report`, `journey`) are
-//! plain functions over plain types: no AWS types, no clock of their own. The outside worlds are `store` (DynamoDB),
-//! `queue` (SQS), `blob` (S3), `secrets`, `meta` (the Cloud API) and `http` (what our own API has in common).
+//! Rules (`attempt`, `campaign`, `safety`, `local_time`, `region`, `price`, `throttle`, `link`, `rollup`, `journey`,
+//! `health`) are plain functions over plain types: no AWS types, no clock of their own. The outside worlds are `store`
+//! (DynamoDB), `queue` (SQS), `blob` (S3), `secrets`, `meta` (the Cloud API) and `http` (what our own API has in common).
 
 pub mod account;
 pub mod activity;
@@ -12,6 +12,7 @@ pub mod blob;
 pub mod campaign;
 pub mod config;
 pub mod contact;
+pub mod health;
 pub mod http;
 pub mod id;
 pub mod import;
