@@ -12,6 +12,7 @@ pub mod blob;
 pub mod campaign;
 pub mod config;
 pub mod contact;
+pub mod conversation;
 pub mod health;
 pub mod http;
 pub mod id;

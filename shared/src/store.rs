@@ -6,6 +6,7 @@ mod activity;
 mod attempts;
 mod campaigns;
 mod contacts;
+mod conversations;
 mod expression;
 mod halts;
 mod idempotency;

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use futures::StreamExt;
 use shared::account::news::News;
-use shared::activity::{Content, Event, Kept};
+use shared::activity::{Event, Kept};
 use shared::attempt::pricing::Pricing;
 use shared::attempt::{AttemptKey, Evidence};
 use shared::blob::key;
@@ -213,22 +213,13 @@ async fn learn(ingest: &Ingest, (key, number): &Subject, learning: &Learning) ->
 }
 
 async fn record(ingest: &Ingest, route: Route, mut event: Event) -> Result<(), String> {
-    if let Some(Kept::Inline(text)) = raw_mut(&mut event.content).filter(|raw| raw.len() > MAX_INLINE_BYTES) {
+    if let Some(Kept::Inline(text)) = event.content.raw_mut().filter(|raw| raw.len() > MAX_INLINE_BYTES) {
         let object = key::kept_event(&event.at.date(), event.id);
         let body = Bytes::from(std::mem::take(text));
         ingest.bucket.put(&object, body, "application/json").await.map_err(|error| error.to_string())?;
-        if let Some(raw) = raw_mut(&mut event.content) {
+        if let Some(raw) = event.content.raw_mut() {
             *raw = Kept::Object(object);
         }
     }
     ingest.core.record_event(route, &event).await.map_err(|error| error.to_string())
-}
-
-fn raw_mut(content: &mut Content) -> Option<&mut Kept> {
-    match content {
-        Content::LinkClicked { .. } => None,
-        Content::MessageReceived { raw, .. }
-        | Content::MetaReported { raw, .. }
-        | Content::MetaQuarantined { raw, .. } => Some(raw),
-    }
 }

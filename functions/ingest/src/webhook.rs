@@ -150,6 +150,7 @@ fn received(
         kind: kind.to_owned(),
         campaign: answered.map(|key| key.campaign),
         recipient: answered.map(|key| key.seq),
+        detail: Box::default(),
         raw: Kept::Inline(json(message)),
     };
     effects.record(Some((workspace, account)), FeedEvent { v: 1, id, at, seen, contact: None, variant: None, content });

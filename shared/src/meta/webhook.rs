@@ -36,7 +36,10 @@ pub use account::{
     SecurityNotice, UserPreference, VolumeTier,
 };
 pub use call::{Call, CallDirection, CallEvent, CallState, CallStatus};
-pub use coexistence::{AppContact, ContactAction, HistoryMessage, HistoryProgress, MessageEcho, Standby, StandbyEcho};
+pub use coexistence::{
+    AppContact, ContactAction, HandOver, HandOverKind, HistoryMessage, HistoryProgress, MessageEcho, Standby,
+    StandbyEcho,
+};
 pub use contact::Contact;
 pub use content::{
     CardPhone, ContactCard, Location, Media, MessageContent, Order, OrderItem, SystemChange, SystemKind,
@@ -141,6 +144,8 @@ pub enum Event {
     GroupStatus(GroupStatus),
     /// Something in a conversation that another sender has.
     Standby(Box<Standby>),
+    /// A conversation went from one sender of the number to another.
+    HandOver(Box<HandOver>),
     /// Well-formed, but of a kind this version does not know. Count it.
     Unknown(UnknownEvent),
     /// Not readable as what it should be. Count it, and alert.
@@ -179,6 +184,7 @@ impl Event {
             Self::GroupSettings(_) => "group_settings",
             Self::GroupStatus(_) => "group_status",
             Self::Standby(_) => "standby",
+            Self::HandOver(_) => "hand_over",
             Self::Unknown(_) => "unknown",
             Self::Malformed(_) => "malformed",
         }

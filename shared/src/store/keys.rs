@@ -151,6 +151,27 @@ pub fn contact(workspace: WorkspaceId, contact: ContactId) -> Key {
     Key::new(format!("WS#{workspace}#CONTACT#{contact}"), "CONTACT")
 }
 
+/// What the sort key of a contact's conversation with an account starts with.
+pub const CONVERSATION_PREFIX: &str = "CONVERSATION#";
+
+/// A contact's conversation with an account.
+#[must_use]
+pub fn conversation(workspace: WorkspaceId, contact: ContactId, account: AccountId) -> Key {
+    Key::new(self::contact(workspace, contact).pk, format!("{CONVERSATION_PREFIX}{account}"))
+}
+
+/// That a contact was told that their word for or against messages was heard: one row for each direction.
+#[must_use]
+pub fn confirmation(workspace: WorkspaceId, contact: ContactId, direction: &str) -> Key {
+    Key::new(self::contact(workspace, contact).pk, format!("CONFIRMATION#{direction}"))
+}
+
+/// By which words a workspace's people say yes and no, and what they are answered.
+#[must_use]
+pub fn consent_settings(workspace: WorkspaceId) -> Key {
+    Key::new(format!("WS#{workspace}#SETTINGS"), "CONSENT")
+}
+
 /// An account.
 #[must_use]
 pub fn account(workspace: WorkspaceId, account: AccountId) -> Key {

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::content::{MessageContent, read_content};
 use super::object::{Fault, Object};
-use super::{Event, InboundMessage, MessageStatus, MetaError, Redacted, message, status};
+use super::{Event, InboundMessage, MessageStatus, MetaError, Redacted, UnknownEvent, message, status};
 
 /// A message a colleague sent from the app.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -106,6 +106,55 @@ pub struct StandbyEcho {
     pub to: Option<Redacted<String>>,
     /// What it says; a template is `Other`.
     pub content: MessageContent,
+}
+
+open_enum! {
+    /// How a conversation changed hands.
+    pub enum HandOverKind {
+        /// Its owner gave it away.
+        Passed = "control_passed",
+        /// Somebody took it.
+        Taken = "control_taken",
+    }
+}
+
+/// A conversation went from one sender of the number to another (`messaging_handovers`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HandOver {
+    /// How.
+    pub kind: HandOverKind,
+    /// When, in seconds since 1970.
+    pub timestamp_s: Option<i64>,
+    /// Phone digits of the user.
+    pub sender: Option<Redacted<String>>,
+    /// Business-scoped user id.
+    pub sender_user_id: Option<Redacted<String>>,
+    /// Role of the owner until now, such as `ai_agent`.
+    pub previous_owner: Option<String>,
+    /// Role of the owner from now on.
+    pub new_owner: Option<String>,
+    /// What the one has told the other.
+    pub metadata: Option<Redacted<String>>,
+}
+
+/// The `value` of `messaging_handovers`, which names our number as its recipient.
+pub(super) fn read_hand_over(value: &Object<'_>, raw: &RawValue) -> Result<Event, Fault> {
+    let Some(kind) = value.text::<String>("type") else {
+        // Meta has documented one shape; another one is kept as it is.
+        return Ok(Event::Unknown(UnknownEvent::of_type(String::new(), raw)));
+    };
+    let control = value.object("control_passed").or_else(|| value.object("control_taken"));
+    let of_control = |key| control.as_ref().and_then(|control| control.text(key));
+    let sender = value.object("sender");
+    Ok(Event::HandOver(Box::new(HandOver {
+        kind: kind.into(),
+        timestamp_s: value.timestamp("timestamp"),
+        sender: sender.as_ref().and_then(|sender| sender.text("phone_number").or_else(|| sender.text("wa_id"))),
+        sender_user_id: sender.as_ref().and_then(|sender| sender.text("user_id")),
+        previous_owner: of_control("previous_owner_role"),
+        new_owner: of_control("new_owner_role"),
+        metadata: control.as_ref().and_then(|control| control.text("metadata")),
+    })))
 }
 
 pub(super) fn read_echo(object: &Object<'_>, raw: &RawValue) -> Result<Event, Fault> {

@@ -73,7 +73,8 @@ fn read_change(entry: &Origin, raw: &RawValue, items: &mut Vec<Item>) {
             }
         },
     };
-    let metadata = object.object("metadata");
+    // A hand-over names our number as its recipient.
+    let metadata = object.object("metadata").or_else(|| object.object("recipient"));
     origin.phone_number_id = metadata.as_ref().and_then(|metadata| metadata.text("phone_number_id"));
     origin.display_phone_number = metadata
         .as_ref()
@@ -118,6 +119,7 @@ fn fields(name: &str) -> FieldKind {
         "phone_number_quality_update" => FieldKind::Single(account::read_phone_quality),
         "phone_number_name_update" => FieldKind::Single(account::read_phone_name),
         "security" => FieldKind::Single(account::read_security),
+        "messaging_handovers" => FieldKind::Single(coexistence::read_hand_over),
         "messages"
         | "calls"
         | "history"

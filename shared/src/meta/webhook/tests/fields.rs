@@ -290,3 +290,22 @@ fn standby_holds_messages_echoes_and_statuses() {
     let Standby::Echo(echo) = *standby else { panic!() };
     assert_eq!(echo.content, MessageContent::Text { body: redacted("Your seat is confirmed.") });
 }
+
+#[test]
+fn a_hand_over_names_both_owners_and_our_number() {
+    let value = json!({
+        "messaging_product": "whatsapp", "sender": {"phone_number": "16505551234"},
+        "recipient": {"phone_number_id": "107853902081447", "display_phone_number": "15550783881"},
+        "type": "control_passed", "timestamp": "1790000000",
+        "control_passed": {"previous_owner_role": "ai_agent", "new_owner_role": "customer_service"},
+    });
+    let body = json!({"entry": [{"id": "1", "changes": [{"field": "messaging_handovers", "value": value}]}]});
+    let items = parse(body.to_string().as_bytes()).unwrap().items;
+    assert_eq!(items[0].phone_number_id.as_deref(), Some("107853902081447"));
+    let Event::HandOver(hand_over) = &items[0].event else { panic!() };
+    assert_eq!(hand_over.kind, HandOverKind::Passed);
+    let owners = (hand_over.previous_owner.as_deref(), hand_over.new_owner.as_deref());
+    assert_eq!(owners, (Some("ai_agent"), Some("customer_service")));
+    let Event::Unknown(unknown) = event_of("messaging_handovers", &json!({"something": "else"})) else { panic!() };
+    assert_eq!(unknown.raw.as_str(), r#"{"something":"else"}"#);
+}
