@@ -11,6 +11,7 @@ pub mod aws;
 pub mod blob;
 pub mod campaign;
 pub mod config;
+pub mod consent;
 pub mod contact;
 pub mod conversation;
 pub mod health;

@@ -5,6 +5,7 @@ mod accounts;
 mod activity;
 mod attempts;
 mod campaigns;
+mod consent;
 mod contacts;
 mod conversations;
 mod expression;
@@ -32,6 +33,7 @@ use serde::de::DeserializeOwned;
 
 pub use self::attempts::{Claimed, Learned, Told};
 pub use self::campaigns::{Listed, PageState, Transition};
+pub use self::consent::{Confirmed, ONE_CONFIRMATION_IN, Outcome};
 pub use self::contacts::Upserted;
 pub use self::halts::Followed;
 pub use self::idempotency::Idempotency;

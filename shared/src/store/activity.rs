@@ -2,7 +2,8 @@
 
 use super::{Core, Item, StoreError, keys, text};
 use crate::activity::Event;
-use crate::id::{AccountId, WorkspaceId};
+use crate::id::{AccountId, EventId, WorkspaceId};
+use crate::time::UnixMillis;
 
 impl Core {
     /// Writes an event once; a repeat changes nothing. `route` is `None` for what names no account of ours. What concerns a
@@ -20,5 +21,19 @@ impl Core {
             _ => Item::new(),
         };
         self.put_new("event", key, event, list).await.map(|_| ())
+    }
+
+    /// An event whose id was made from its time ([`crate::activity::id_of`]).
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn event(
+        &self,
+        workspace: WorkspaceId,
+        account: AccountId,
+        id: EventId,
+    ) -> Result<Option<Event>, StoreError> {
+        let at = UnixMillis(i64::try_from(id.ulid().timestamp_ms()).unwrap_or(i64::MAX));
+        self.get("event", keys::event(Some(workspace), Some(account), id, at)).await
     }
 }
