@@ -12,7 +12,7 @@ pub mod pricing;
 use serde::{Deserialize, Serialize};
 
 use crate::campaign::{PageNumber, VariantIndex};
-use crate::id::{AccountId, CampaignId, WorkspaceId};
+use crate::id::{AccountId, CampaignId, ContactId, WorkspaceId};
 use crate::phone::PhoneNumber;
 use crate::time::UnixMillis;
 
@@ -182,6 +182,9 @@ pub struct Attempt {
     /// The recipient's name, if the audience has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// The person, if the number was known as somebody's when it was claimed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contact: Option<ContactId>,
     /// The account it is sent from.
     pub account: AccountId,
     /// Which variant of the message.
@@ -309,6 +312,7 @@ impl Attempt {
             v: 1,
             phone,
             name: None,
+            contact: None,
             account,
             variant,
             page,

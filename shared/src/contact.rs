@@ -186,6 +186,8 @@ pub struct Word {
 /// What the owner of a number has agreed to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Consent {
+    /// Who that is.
+    pub contact: Option<ContactId>,
     /// The latest word for messages.
     pub opt_in: Option<Word>,
     /// The latest word against them.
@@ -221,7 +223,7 @@ mod tests {
     }
 
     fn consent(yes: Option<i64>, no: Option<i64>) -> Consent {
-        Consent { opt_in: yes.and_then(word), opt_out: no.and_then(word), known_since: UnixMillis(0) }
+        Consent { opt_in: yes.and_then(word), opt_out: no.and_then(word), ..Consent::default() }
     }
 
     #[test]

@@ -295,6 +295,9 @@ fn claiming(attempt: &Attempt, tried: Try, claim: &Claim) -> Result<Update, Stor
     let mut update = Update::default();
     update.set("claim", attribute("claim", claim)?);
     update.set("number", number(i64::from(tried.number)));
+    if let Some(contact) = &attempt.contact {
+        update.set_if_absent("contact", text(&contact.to_string()));
+    }
     update.only_if_equal("number", number(i64::from(before)));
     update.only_if_absent("skipped");
     match tried.after {

@@ -39,8 +39,8 @@ impl From<StoredWord> for Word {
 
 impl From<Alias> for Consent {
     fn from(alias: Alias) -> Self {
-        let Alias { opt_in, opt_out, known_since, .. } = alias;
-        Self { opt_in: opt_in.map(Word::from), opt_out: opt_out.map(Word::from), known_since }
+        let Alias { contact, opt_in, opt_out, known_since, .. } = alias;
+        Self { contact: Some(contact), opt_in: opt_in.map(Word::from), opt_out: opt_out.map(Word::from), known_since }
     }
 }
 

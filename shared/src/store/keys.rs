@@ -103,6 +103,8 @@ pub const UNROUTED: &str = "UNROUTED";
 pub struct EventPartition {
     /// Whose it is.
     pub workspace: WorkspaceId,
+    /// The account it concerns; `None` for what names none of ours.
+    pub account: Option<AccountId>,
     /// The day, `2026-11-21`.
     pub date: String,
     /// The partition within the day.
@@ -114,8 +116,9 @@ pub struct EventPartition {
 pub fn read_event_partition(pk: &str) -> Option<EventPartition> {
     let parts: Vec<&str> = pk.split('#').collect();
     match parts[..] {
-        ["WS", workspace, "ACTIVITY", _, date, shard] => Some(EventPartition {
+        ["WS", workspace, "ACTIVITY", account, date, shard] => Some(EventPartition {
             workspace: workspace.parse().ok()?,
+            account: account.parse().ok(),
             date: date.to_owned(),
             shard: Shard(shard.parse().ok()?),
         }),
@@ -362,6 +365,7 @@ mod tests {
         let Key { pk, sk } = event(Some(WorkspaceId::FIRST), None, id, UnixMillis(1_790_000_000_000));
         let partition = read_event_partition(&pk).unwrap();
         assert_eq!((partition.date.as_str(), partition.shard), ("2026-09-21", activity::shard_of(id)));
+        assert_eq!((partition.workspace, partition.account), (WorkspaceId::FIRST, None));
         assert!(sk.starts_with("001790000000000#evt_"));
         assert_eq!(read_attempt(&pk, &sk), None);
     }
