@@ -13,10 +13,12 @@ mod halts;
 mod idempotency;
 mod imports;
 mod jobs;
+mod journeys;
 pub mod keys;
 mod links;
 mod media;
 mod planning;
+mod probes;
 pub mod rollups;
 pub mod schema;
 mod templates;
@@ -38,7 +40,9 @@ pub use self::contacts::Upserted;
 pub use self::halts::Followed;
 pub use self::idempotency::Idempotency;
 pub use self::jobs::Taken;
+pub use self::journeys::EventPlace;
 pub use self::media::{Deletion, MetaClaim, Registered};
+pub use self::probes::{AppsAsked, Watched};
 pub use self::touches::Touch;
 
 /// A stored item as the SDK gives it.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::conversation::{Conversation, OVER_AFTER, Opener, Talk};
+use super::talk::{OVER_AFTER, Opener, Talk};
 use crate::time::UnixMillis;
 
 /// Upper ends of the buckets in hours, but for the last, which has none.
@@ -109,21 +109,21 @@ impl Responses {
     ) -> Self {
         let (mut first, mut reply, mut resolution) = (Vec::new(), Vec::new(), Vec::new());
         let (mut conversations, mut unanswered, mut reopened) = (0, 0, 0);
-        for conversation in talks.into_iter().flat_map(|talk| &talk.conversations) {
-            for wait in conversation.waits.iter().filter(|wait| span.contains(&wait.from)) {
+        for exchange in talks.into_iter().flat_map(|talk| &talk.exchanges) {
+            for wait in exchange.waits.iter().filter(|wait| span.contains(&wait.from)) {
                 match wait.until {
                     Some(until) => reply.push(measure(wait.from, until)),
                     None => unanswered += 1,
                 }
             }
-            if !span.contains(&conversation.opened_at) || conversation.opened_by != Opener::Person {
+            if !span.contains(&exchange.opened_at) || exchange.opened_by != Opener::Person {
                 continue;
             }
-            let Conversation { opened_at, .. } = *conversation;
+            let opened_at = exchange.opened_at;
             conversations += 1;
-            reopened += usize::from(conversation.reopened > 0);
-            first.extend(conversation.first_response_at().map(|at| measure(opened_at, at)));
-            resolution.extend(conversation.resolved_at.map(|at| measure(opened_at, at)));
+            reopened += usize::from(exchange.reopened > 0);
+            first.extend(exchange.first_response_at().map(|at| measure(opened_at, at)));
+            resolution.extend(exchange.resolved_at.map(|at| measure(opened_at, at)));
         }
         Self {
             conversations,

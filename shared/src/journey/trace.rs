@@ -1,7 +1,11 @@
 //! What an event is for sessions and conversations: who did something, and whether it asks for an answer or is one.
 
+use crate::activity::custom::Source;
+use crate::activity::reported::MessageDetail;
 use crate::activity::{Content, Event, Visitor};
+use crate::attempt::{Attempt, AttemptKey};
 use crate::id::{AccountId, EventId};
+use crate::published;
 use crate::time::UnixMillis;
 
 /// An event, as far as sessions and conversations look at it.
@@ -27,10 +31,10 @@ pub enum Part {
     Acted,
     /// Somebody of the business wrote: a person, not a campaign, a bot or a confirmation.
     Answered,
-    /// The conversation was given to somebody, or to nobody.
+    /// The conversation was given to somebody.
     Assigned {
         /// Whom, in the operator's words.
-        to: Option<String>,
+        to: String,
     },
     /// The conversation was declared to be over.
     Resolved,
@@ -55,19 +59,34 @@ impl Part {
     #[must_use]
     pub fn of(content: &Content) -> Self {
         match content {
-            Content::MessageReceived { kind, .. } => of_message(kind),
-            Content::LinkClicked { visitor: Visitor::Human { .. }, .. } => Self::Acted,
+            Content::MessageReceived { kind, detail, .. } => of_message(kind, detail),
+            // A colleague wrote in the app. What another sender of the number writes may be a bot's, and is not counted.
+            Content::MessageEchoed(echo) if echo.via == APP => Self::Answered,
+            Content::MessageSent(sent) if !sent.bot => Self::Answered,
+            Content::ChatAssigned(assigned) => Self::Assigned { to: assigned.agent.clone() },
+            Content::ChatResolved(_) => Self::Resolved,
+            Content::LinkClicked { visitor: Visitor::Human { .. }, .. } | Content::MetaLinkClicked(_) => Self::Acted,
+            Content::CallConnected(call) if call.direction.as_deref() == Some("inbound") => Self::Acted,
+            Content::CallAccepted(_) | Content::CallRejected(_) | Content::ContactPreferred(_) => Self::Acted,
+            Content::Custom(custom) => match (&custom.source, &custom.visitor) {
+                (Source::Web, None | Some(Visitor::Human { .. })) => Self::Acted,
+                _ => Self::Aside,
+            },
             _ => Self::Aside,
         }
     }
 }
 
-/// What a message that came in is, by Meta's type. An edit, a deletion and a notice of the system say nothing new, and a
-/// reaction asks for no answer.
-fn of_message(kind: &str) -> Part {
+/// How an echo from the WhatsApp Business app came.
+const APP: &str = "app";
+
+/// What a message that came in is, by Meta's type. An edit, a deletion and a notice of the system say nothing new, a
+/// reaction asks for no answer, and what was written to a group or to another sender is not ours to answer.
+fn of_message(kind: &str, detail: &MessageDetail) -> Part {
     match kind {
-        "reaction" | "edit" | "revoke" | "request_welcome" | "call_permission_reply" => Part::Acted,
         "system" | "media_placeholder" => Part::Aside,
+        "reaction" | "edit" | "revoke" | "request_welcome" | "call_permission_reply" => Part::Acted,
+        _ if detail.standby || detail.group.is_some() => Part::Acted,
         _ => Part::Wrote,
     }
 }
@@ -77,6 +96,15 @@ impl Trace {
     #[must_use]
     pub fn of(account: Option<AccountId>, event: &Event) -> Self {
         Self { at: event.at, id: event.id, account, part: Part::of(&event.content) }
+    }
+
+    /// What became of a message of ours: none of it is an act, and none of it keeps a session open.
+    pub fn of_attempt(key: &AttemptKey, attempt: &Attempt) -> impl Iterator<Item = Self> + use<> {
+        let account = Some(attempt.account);
+        let events = published::of_attempt(key, attempt).into_iter();
+        // The person's click and reply are events of the feed.
+        let receipts = events.filter(|event| !matches!(event.kind.as_str(), "message.clicked" | "message.replied"));
+        receipts.map(move |event| Self { at: event.at, id: event.id, account, part: Part::Aside })
     }
 }
 
@@ -112,8 +140,10 @@ pub(crate) mod tests {
             ("edit", Part::Acted),
             ("system", Part::Aside),
         ] {
-            assert_eq!(of_message(kind), part, "{kind}");
+            assert_eq!(of_message(kind, &MessageDetail::default()), part, "{kind}");
         }
+        let to_another = MessageDetail { standby: true, ..MessageDetail::default() };
+        assert_eq!(of_message("text", &to_another), Part::Acted);
     }
 
     #[test]

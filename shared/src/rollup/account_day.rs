@@ -201,13 +201,13 @@ mod tests {
         let mut attempt = claimed();
         assert_eq!(counted(&attempt), [] as [&str; 0]);
         attempt.learn(&Evidence::Flag(Flag::Accepted, moment(0)));
-        assert_eq!(counted(&attempt), ["DAY#2026-09-21 sent.23=1", "DAY#2026-09-21 sent=1"]);
+        assert_eq!(counted(&attempt), ["DAY#2026-09-21 sent=1", "DAY#2026-09-21 sent.23=1"]);
         attempt.learn(&Evidence::Flag(Flag::Read, moment(20)));
         attempt.learn(&Evidence::Flag(Flag::OptedOut, moment(30)));
         let expected = [
             "DAY#2026-09-21 heard.23=1",
-            "DAY#2026-09-21 sent.23=1",
             "DAY#2026-09-21 sent=1",
+            "DAY#2026-09-21 sent.23=1",
             "DAY#2026-09-22 delivered=1",
             "DAY#2026-09-22 opted_out=1",
         ];

@@ -1,6 +1,6 @@
 //! Rows of the activity feed.
 
-use super::{Core, Item, StoreError, keys, text};
+use super::{Core, StoreError, keys, text};
 use crate::activity::Event;
 use crate::id::{AccountId, EventId, WorkspaceId};
 use crate::time::UnixMillis;
@@ -14,12 +14,14 @@ impl Core {
     pub async fn record_event(&self, route: Option<(WorkspaceId, AccountId)>, event: &Event) -> Result<(), StoreError> {
         let (workspace, account) = route.unzip();
         let key = keys::event(workspace, account, event.id, event.at);
-        let list = match (workspace, event.contact) {
-            (Some(workspace), Some(contact)) => {
-                Item::from([("list".to_owned(), text(&keys::contact_events_list(workspace, contact)))])
+        let list = match (workspace, account, event.contact) {
+            (Some(workspace), _, Some(contact)) => Some(keys::contact_events_list(workspace, contact)),
+            (Some(workspace), Some(account), None) if event.content.is_notice() => {
+                Some(keys::notices_list(workspace, account))
             }
-            _ => Item::new(),
+            _ => None,
         };
+        let list = list.map(|list| ("list".to_owned(), text(&list))).into_iter().collect();
         self.put_new("event", key, event, list).await.map(|_| ())
     }
 

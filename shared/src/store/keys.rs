@@ -89,10 +89,15 @@ pub fn read_attempt(pk: &str, sk: &str) -> Option<AttemptKey> {
 /// An event of the feed. `account` is `None` for what names no account of ours.
 #[must_use]
 pub fn event(workspace: Option<WorkspaceId>, account: Option<AccountId>, id: EventId, at: UnixMillis) -> Key {
+    Key::new(events_pk(workspace, account, &at.date(), activity::shard_of(id)), format!("{:015}#{id}", at.0))
+}
+
+/// Partition of a part of a day's events.
+#[must_use]
+pub fn events_pk(workspace: Option<WorkspaceId>, account: Option<AccountId>, date: &str, shard: Shard) -> String {
     let workspace = workspace.map_or_else(|| UNROUTED.to_owned(), |id| id.to_string());
     let account = account.map_or_else(|| UNROUTED.to_owned(), |id| id.to_string());
-    let shard = activity::shard_of(id).0;
-    Key::new(format!("WS#{workspace}#ACTIVITY#{account}#{}#{shard:02}", at.date()), format!("{:015}#{id}", at.0))
+    format!("WS#{workspace}#ACTIVITY#{account}#{date}#{:02}", shard.0)
 }
 
 /// Stands for the workspace or account of what names none of ours.
@@ -341,6 +346,27 @@ pub fn contact_list(workspace: WorkspaceId) -> String {
 #[must_use]
 pub fn contact_events_list(workspace: WorkspaceId, contact: ContactId) -> String {
     format!("WS#{workspace}#CONTACT#{contact}#EVENTS")
+}
+
+/// What Meta tells of an account and of its templates, in the index of lists.
+#[must_use]
+pub fn notices_list(workspace: WorkspaceId, account: AccountId) -> String {
+    format!("WS#{workspace}#ACCOUNT#{account}#NOTICES")
+}
+
+/// What the sort key of an account in the watchdog's list starts with.
+pub const DUE_ACCOUNT_PREFIX: &str = "ACCOUNT#";
+
+/// An account in the watchdog's list: it is probed.
+#[must_use]
+pub fn probed(account: AccountId) -> Key {
+    Key::new(DUE_PK, format!("{DUE_ACCOUNT_PREFIX}{account}"))
+}
+
+/// What the probes of an account found on a day.
+#[must_use]
+pub fn probes(workspace: WorkspaceId, account: AccountId, date: &str) -> Key {
+    Key::new(self::account(workspace, account).pk, format!("PROBES#{date}"))
 }
 
 #[cfg(test)]

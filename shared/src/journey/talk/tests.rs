@@ -1,3 +1,5 @@
+//! Talks told in any order, with their clocks.
+
 use proptest::prelude::*;
 
 use super::super::trace::tests::trace;
@@ -13,8 +15,8 @@ fn minutes(took: Option<Duration>) -> Option<u64> {
     took.map(|took| took.as_secs() / 60)
 }
 
-fn waits(conversation: &Conversation) -> Vec<Option<u64>> {
-    conversation.waits.iter().map(|wait| minutes(wait.took())).collect()
+fn waits(exchange: &Exchange) -> Vec<Option<u64>> {
+    exchange.waits.iter().map(|wait| minutes(wait.took())).collect()
 }
 
 #[test]
@@ -31,7 +33,7 @@ fn the_clock_starts_with_the_first_of_a_run_and_only_a_human_stops_it() {
         (40, Part::Wrote),
     ]);
     assert_eq!(talk.standing, Some(Standing::WaitingForUs));
-    let [one] = &talk.conversations[..] else { panic!("{talk:?}") };
+    let [one] = &talk.exchanges[..] else { panic!("{talk:?}") };
     assert_eq!(minutes(one.first_response()), Some(9));
     assert_eq!(waits(one), [Some(9), Some(3), None]);
     assert_eq!((one.received, one.answered), (4, 3));
@@ -40,7 +42,7 @@ fn the_clock_starts_with_the_first_of_a_run_and_only_a_human_stops_it() {
 #[test]
 fn what_the_business_begins_has_no_first_response() {
     let talk = talk(&[(0, Part::Answered), (10, Part::Wrote), (14, Part::Answered)]);
-    let [one] = &talk.conversations[..] else { panic!("{talk:?}") };
+    let [one] = &talk.exchanges[..] else { panic!("{talk:?}") };
     assert_eq!((one.opened_by, one.first_response(), one.resolution()), (Opener::Business, None, None));
     assert_eq!(waits(one), [Some(4)], "but an answer is an answer");
     assert_eq!(talk.standing, Some(Standing::WaitingForThem));
@@ -50,16 +52,16 @@ fn what_the_business_begins_has_no_first_response() {
 fn of_several_ends_the_last_counts_unless_it_was_only_said_again() {
     let mut parts = vec![(0, Part::Wrote), (5, Part::Answered), (6, Part::Resolved), (7, Part::Resolved)];
     let once = talk(&parts);
-    assert_eq!((minutes(once.conversations[0].resolution()), once.conversations[0].reopened), (Some(6), 0));
+    assert_eq!((minutes(once.exchanges[0].resolution()), once.exchanges[0].reopened), (Some(6), 0));
     assert_eq!(once.standing, Some(Standing::Resolved));
     parts.extend([(60, Part::Wrote), (61, Part::Answered)]);
     let reopened = talk(&parts);
-    assert_eq!((reopened.conversations[0].resolution(), reopened.conversations[0].reopened), (None, 1));
+    assert_eq!((reopened.exchanges[0].resolution(), reopened.exchanges[0].reopened), (None, 1));
     assert_eq!(reopened.standing, Some(Standing::WaitingForThem));
     parts.push((90, Part::Resolved));
     let again = talk(&parts);
-    assert_eq!((minutes(again.conversations[0].resolution()), again.conversations[0].reopened), (Some(90), 1));
-    assert_eq!(minutes(again.conversations[0].first_response()), Some(5));
+    assert_eq!((minutes(again.exchanges[0].resolution()), again.exchanges[0].reopened), (Some(90), 1));
+    assert_eq!(minutes(again.exchanges[0].first_response()), Some(5));
     parts.push((91, Part::Answered));
     assert_eq!(talk(&parts).standing, Some(Standing::Resolved), "a last word of the business opens nothing");
 }
@@ -67,24 +69,23 @@ fn of_several_ends_the_last_counts_unless_it_was_only_said_again() {
 #[test]
 fn a_run_that_is_resolved_without_an_answer_stays_unanswered() {
     let talk = talk(&[(0, Part::Wrote), (5, Part::Resolved), (9, Part::Answered)]);
-    assert_eq!((waits(&talk.conversations[0]), talk.conversations[0].first_response()), (vec![None], None));
+    assert_eq!((waits(&talk.exchanges[0]), talk.exchanges[0].first_response()), (vec![None], None));
 }
 
 #[test]
-fn after_a_week_of_silence_another_conversation_begins() {
+fn after_a_week_of_silence_another_exchange_begins() {
     let week = 7 * DAY;
     let talk = talk(&[(0, Part::Wrote), (week, Part::Wrote), (2 * week + 1, Part::Wrote), (2 * week + 3, Part::Answered)]);
-    let [first, second] = &talk.conversations[..] else { panic!("{talk:?}") };
+    let [first, second] = &talk.exchanges[..] else { panic!("{talk:?}") };
     assert_eq!((waits(first), waits(second)), (vec![None], vec![Some(2)]));
 }
 
 #[test]
 fn the_last_assignment_is_the_one_that_holds() {
-    let to = |name: &str| Part::Assigned { to: Some(name.to_owned()) };
+    let to = |name: &str| Part::Assigned { to: name.to_owned() };
     let given = talk(&[(0, Part::Wrote), (3, to("Ben")), (1, to("Ana"))]);
-    assert_eq!(given.assigned.unwrap().to.as_deref(), Some("Ben"));
-    let released = talk(&[(0, Part::Wrote), (3, to("Ben")), (4, Part::Assigned { to: None })]);
-    assert_eq!(released.conversations[0].assigned.as_ref().unwrap().to, None);
+    assert_eq!(given.assigned.unwrap().to, "Ben");
+    assert_eq!(given.exchanges[0].assigned.as_ref().unwrap().to, "Ben");
 }
 
 fn part() -> impl Strategy<Value = Part> {
@@ -94,7 +95,7 @@ fn part() -> impl Strategy<Value = Part> {
         1 => Just(Part::Resolved),
         1 => Just(Part::Acted),
         2 => Just(Part::Aside),
-        1 => prop::option::of("[ab]").prop_map(|to| Part::Assigned { to }),
+        1 => "[ab]".prop_map(|to| Part::Assigned { to }),
     ]
 }
 
@@ -125,13 +126,13 @@ proptest! {
     }
 
     #[test]
-    fn everything_that_was_said_is_in_one_conversation_and_no_wait_overlaps_another(told in told()) {
+    fn everything_that_was_said_is_in_one_exchange_and_no_wait_overlaps_another(told in told()) {
         let talk = Talk::of(told.clone());
         let count = |wanted: Part| told.iter().filter(|trace| trace.part == wanted).count();
-        let sum = |of: &dyn Fn(&Conversation) -> u32| talk.conversations.iter().map(|one| of(one) as usize).sum::<usize>();
+        let sum = |of: &dyn Fn(&Exchange) -> u32| talk.exchanges.iter().map(|one| of(one) as usize).sum::<usize>();
         prop_assert_eq!(sum(&|one| one.received), count(Part::Wrote));
         prop_assert_eq!(sum(&|one| one.answered), count(Part::Answered));
-        let waits: Vec<Wait> = talk.conversations.iter().flat_map(|one| one.waits.clone()).collect();
+        let waits: Vec<Wait> = talk.exchanges.iter().flat_map(|one| one.waits.clone()).collect();
         for pair in waits.windows(2) {
             prop_assert!(pair[0].until.unwrap_or(pair[0].from) <= pair[1].from);
         }

@@ -1,5 +1,6 @@
-//! Conversations between a person and one business number: where one stands, and how long each side waited. A clock starts
+//! What a person and one business number say to each other: where it stands, and how long each side waited. A clock starts
 //! with the first thing the person writes and only a human's answer stops it; campaigns, bots and confirmations do not.
+//! [`crate::conversation`] is the row with the last times only; this is all of it, from the events.
 
 use std::time::Duration;
 
@@ -8,8 +9,8 @@ use serde::Serialize;
 use super::trace::{Part, Trace, in_order};
 use crate::time::{UnixMillis, rfc3339};
 
-/// A conversation in which nothing was said for so long is over: what is said then begins another one. So the past of a
-/// conversation is known to whoever looks back this far, see [`responses`](super::responses).
+/// An exchange in which nothing was said for so long is over: what is said then begins another one. So the past of an
+/// exchange is known to whoever looks back this far, see [`responses`](super::responses).
 pub const OVER_AFTER: Duration = Duration::from_secs(7 * 24 * 3_600);
 
 /// Who owes whom a word.
@@ -50,7 +51,7 @@ impl Standing {
     }
 }
 
-/// Who began a conversation.
+/// Who began an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Opener {
@@ -85,16 +86,16 @@ impl Wait {
 /// To whom a conversation was given.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Assigned {
-    /// In the operator's words; `None`: to nobody any more.
-    pub to: Option<String>,
+    /// In the operator's words.
+    pub to: String,
     /// When.
     #[serde(with = "rfc3339")]
     pub at: UnixMillis,
 }
 
-/// A conversation, from its first word until nothing more was said.
+/// An exchange: from its first word until nothing more was said for [`OVER_AFTER`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Conversation {
+pub struct Exchange {
     /// When its first word was said.
     #[serde(with = "rfc3339")]
     pub opened_at: UnixMillis,
@@ -120,7 +121,7 @@ pub struct Conversation {
     waiting: bool,
 }
 
-impl Conversation {
+impl Exchange {
     const fn new(at: UnixMillis, opened_by: Opener) -> Self {
         Self {
             opened_at: at,
@@ -160,7 +161,7 @@ impl Conversation {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Talk {
     /// First to last.
-    pub conversations: Vec<Conversation>,
+    pub exchanges: Vec<Exchange>,
     /// Where it stands; `None` when nothing was ever said.
     pub standing: Option<Standing>,
     /// To whom it was given last.
@@ -178,34 +179,34 @@ impl Talk {
             match part {
                 Part::Wrote => {
                     talk.wrote_at = Some(at);
-                    let conversation = talk.present_or_new(at, Opener::Person);
-                    conversation.reopened += u32::from(conversation.resolved_at.take().is_some());
-                    conversation.received += 1;
-                    if !conversation.waiting {
-                        conversation.waiting = true;
-                        conversation.waits.push(Wait { from: at, until: None });
+                    let exchange = talk.present_or_new(at, Opener::Person);
+                    exchange.reopened += u32::from(exchange.resolved_at.take().is_some());
+                    exchange.received += 1;
+                    if !exchange.waiting {
+                        exchange.waiting = true;
+                        exchange.waits.push(Wait { from: at, until: None });
                     }
                 }
                 Part::Answered => {
                     answered_at = Some(at);
-                    let conversation = talk.present_or_new(at, Opener::Business);
-                    conversation.answered += 1;
-                    if std::mem::take(&mut conversation.waiting)
-                        && let Some(wait) = conversation.waits.last_mut()
+                    let exchange = talk.present_or_new(at, Opener::Business);
+                    exchange.answered += 1;
+                    if std::mem::take(&mut exchange.waiting)
+                        && let Some(wait) = exchange.waits.last_mut()
                     {
                         wait.until = Some(at);
                     }
                 }
                 Part::Resolved => {
                     resolved_at = Some(at);
-                    let conversation = talk.present_or_new(at, Opener::Unknown);
-                    conversation.waiting = false;
-                    conversation.resolved_at.get_or_insert(at);
+                    let exchange = talk.present_or_new(at, Opener::Unknown);
+                    exchange.waiting = false;
+                    exchange.resolved_at.get_or_insert(at);
                 }
                 Part::Assigned { to } => {
                     let assigned = Assigned { to, at };
-                    if let Some(conversation) = talk.present(at) {
-                        conversation.assigned = Some(assigned.clone());
+                    if let Some(exchange) = talk.present(at) {
+                        exchange.assigned = Some(assigned.clone());
                     }
                     talk.assigned = Some(assigned);
                 }
@@ -216,23 +217,22 @@ impl Talk {
         talk
     }
 
-    /// The conversation that goes on at this time.
-    fn present(&mut self, at: UnixMillis) -> Option<&mut Conversation> {
-        self.conversations.last_mut().filter(|conversation| at.since(conversation.last_at) <= OVER_AFTER)
+    /// The exchange that goes on at this time.
+    fn present(&mut self, at: UnixMillis) -> Option<&mut Exchange> {
+        self.exchanges.last_mut().filter(|exchange| at.since(exchange.last_at) <= OVER_AFTER)
     }
 
     /// The same, or else a new one, in which something is said now.
-    fn present_or_new(&mut self, at: UnixMillis, opener: Opener) -> &mut Conversation {
+    fn present_or_new(&mut self, at: UnixMillis, opener: Opener) -> &mut Exchange {
         if self.present(at).is_none() {
-            self.conversations.push(Conversation::new(at, opener));
+            self.exchanges.push(Exchange::new(at, opener));
         }
-        let last = self.conversations.len() - 1;
-        let conversation = &mut self.conversations[last];
-        conversation.last_at = at;
-        conversation
+        let last = self.exchanges.len() - 1;
+        let exchange = &mut self.exchanges[last];
+        exchange.last_at = at;
+        exchange
     }
 }
 
 #[cfg(test)]
-#[path = "conversation/tests.rs"]
 mod tests;
