@@ -8,6 +8,7 @@ mod campaigns;
 mod contacts;
 mod conversations;
 mod expression;
+mod feed;
 mod halts;
 mod idempotency;
 mod imports;
@@ -21,6 +22,7 @@ pub mod schema;
 mod templates;
 mod throttles;
 mod touches;
+mod write_keys;
 
 use std::collections::HashMap;
 
@@ -33,6 +35,7 @@ use serde::de::DeserializeOwned;
 pub use self::attempts::{Claimed, Learned, Told};
 pub use self::campaigns::{Listed, PageState, Transition};
 pub use self::contacts::Upserted;
+pub use self::feed::FeedDay;
 pub use self::halts::Followed;
 pub use self::idempotency::Idempotency;
 pub use self::jobs::Taken;
