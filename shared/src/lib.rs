@@ -12,6 +12,7 @@ pub mod blob;
 pub mod campaign;
 pub mod collected;
 pub mod config;
+pub mod consent;
 pub mod contact;
 pub mod conversation;
 pub mod http;

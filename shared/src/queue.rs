@@ -9,7 +9,7 @@ use crate::activity::Click;
 use crate::blob::{BlobError, Bucket, key};
 use crate::campaign::PageNumber;
 use crate::collected::Collected;
-use crate::id::{CampaignId, ImportId, WorkspaceId, ulid_at};
+use crate::id::{AccountId, CampaignId, EventId, ImportId, WorkspaceId, ulid_at};
 use crate::time::UnixMillis;
 use crate::told::ToldEvents;
 
@@ -104,7 +104,7 @@ impl DispatchCommand {
     }
 }
 
-/// Work for `send`: one page of recipients.
+/// Work for `send`: one page of recipients, or the reply to one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum SendCommand {
@@ -125,6 +125,16 @@ pub enum SendCommand {
         campaign: CampaignId,
         /// Which page of its audience.
         page: PageNumber,
+    },
+    /// Tell somebody that their word for or against messages was heard. The message names no person: who it was is in the
+    /// word's event.
+    Confirm {
+        /// Whose it is.
+        workspace: WorkspaceId,
+        /// Whom the word was told.
+        account: AccountId,
+        /// The event of the word.
+        word: EventId,
     },
 }
 
@@ -262,6 +272,15 @@ mod tests {
             r#"{"kind":"page","workspace":"wsp_00000000000000000000000001","campaign":"cmp_01J00000000000000000000000","page":3}"#
         );
         assert_eq!(read::<SendCommand>(Some(&serde_json::to_string(&page).unwrap())).unwrap(), page);
+        let confirm = SendCommand::Confirm {
+            workspace: WorkspaceId::FIRST,
+            account: "acc_01J00000000000000000000000".parse().unwrap(),
+            word: "evt_01J00000000000000000000000".parse().unwrap(),
+        };
+        assert_eq!(
+            serde_json::to_string(&confirm).unwrap(),
+            r#"{"kind":"confirm","workspace":"wsp_00000000000000000000000001","account":"acc_01J00000000000000000000000","word":"evt_01J00000000000000000000000"}"#
+        );
         let plan = DispatchCommand::Plan {
             workspace: WorkspaceId::FIRST,
             campaign: "cmp_01J00000000000000000000000".parse().unwrap(),

@@ -1,15 +1,8 @@
 //! Rows of the activity feed.
 
-use std::time::Duration;
-
-use serde::Deserialize;
-
-use super::expression::{Update, Updated};
-use super::schema::TTL_ATTRIBUTE;
-use super::{Core, Item, StoreError, keys, number, read, text};
+use super::{Core, Item, StoreError, keys, text};
 use crate::activity::Event;
-use crate::activity::custom::Source;
-use crate::id::{AccountId, WorkspaceId};
+use crate::id::{AccountId, EventId, WorkspaceId};
 use crate::time::UnixMillis;
 
 impl Core {
@@ -43,33 +36,17 @@ impl Core {
         self.put_new("event", key, event, list).await.map(|_| ())
     }
 
-    /// When an event happened whose sender has given it this id: what was told with the id first, for an event's time is part
-    /// of its key, and the same id is the same event whatever time is told with a repeat. Kept for [`OWN_IDS_KEPT`].
+    /// An event whose id was made from its time ([`crate::activity::id_of`]).
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn time_of_own_id(
+    pub async fn event(
         &self,
         workspace: WorkspaceId,
-        source: Source,
-        own_id: &str,
-        told: UnixMillis,
-        now: UnixMillis,
-    ) -> Result<UnixMillis, StoreError> {
-        let mut update = Update::default();
-        update.set_if_absent("v", number(1));
-        update.set_if_absent("at", number(told.0));
-        update.set_if_absent(TTL_ATTRIBUTE, number(now.plus(OWN_IDS_KEPT).seconds()));
-        match self.update(keys::own_event_id(workspace, source, own_id), update).await? {
-            Updated::Done(item) | Updated::Refused(item) => Ok(read::<OwnId>("event id", item)?.at),
-        }
+        account: AccountId,
+        id: EventId,
+    ) -> Result<Option<Event>, StoreError> {
+        let at = UnixMillis(i64::try_from(id.ulid().timestamp_ms()).unwrap_or(i64::MAX));
+        self.get("event", keys::event(Some(workspace), Some(account), id, at)).await
     }
-}
-
-/// So long after an event was told first, a repeat with another time is known to be one. A repeat with the same time always is.
-pub const OWN_IDS_KEPT: Duration = Duration::from_secs(90 * 86_400);
-
-#[derive(Deserialize)]
-struct OwnId {
-    at: UnixMillis,
 }

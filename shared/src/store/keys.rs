@@ -113,7 +113,7 @@ pub fn account_of_event(pk: &str) -> Option<AccountId> {
     }
 }
 
-/// When an event was first told that its sender has given this id; see [`Core::time_of_own_id`](super::Core::time_of_own_id).
+/// Which time the event has that its sender has given this id.
 #[must_use]
 pub fn own_event_id(workspace: WorkspaceId, source: Source, own_id: &str) -> Key {
     let hash = hex::encode(Sha256::digest(own_id.as_bytes()));
