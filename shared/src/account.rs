@@ -133,6 +133,9 @@ pub struct Account {
     /// Meta's newest word about the business account, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notice: Option<Notice>,
+    /// The latest of them, newest first, at most [`news::NOTICES_KEPT`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notices: Vec<Notice>,
     /// The name that people see, which Meta has verified.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verified_name: Option<String>,
@@ -176,6 +179,7 @@ impl Account {
             throughput_at: None,
             standing_at: None,
             notice: None,
+            notices: Vec::new(),
             verified_name: None,
             number_digits: None,
             portfolio: None,
@@ -250,6 +254,7 @@ mod tests {
         expected["throughput_at"] = 4.into();
         expected["standing_at"] = 5.into();
         expected["notice"] = serde_json::json!({"at": 6, "text": "a word"});
+        expected["notices"] = serde_json::json!([{"at": 6, "text": "a word"}]);
         expected["verified_name"] = "The Shop".into();
         expected["number_digits"] = "15550783881".into();
         expected["portfolio"] = "group".into();

@@ -2,6 +2,7 @@
 //! in again changes nothing.
 
 pub mod custom;
+pub mod feed;
 pub mod reported;
 
 use serde::{Deserialize, Serialize};

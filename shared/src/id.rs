@@ -135,6 +135,11 @@ prefixed_id!(
     UploadId,
     "upl"
 );
+prefixed_id!(
+    /// A publishable key with which web pages report events; the id is the key.
+    WriteKeyId,
+    "wk"
+);
 
 impl WorkspaceId {
     /// The workspace that every deployment starts with.

@@ -8,8 +8,10 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::activity::Click;
 use crate::blob::{BlobError, Bucket, key};
 use crate::campaign::PageNumber;
-use crate::id::{CampaignId, ImportId, WorkspaceId, ulid_at};
+use crate::collected::Collected;
+use crate::id::{AccountId, CampaignId, EventId, ImportId, WorkspaceId, ulid_at};
 use crate::time::UnixMillis;
+use crate::told::ToldEvents;
 
 /// Bodies above this go through the bucket. SQS takes 1 MiB a message (AWS, August 2025); what is left covers the
 /// envelope around the body.
@@ -38,6 +40,17 @@ pub enum Inbound {
     },
     /// A tracked link was followed.
     Click(Box<Click>),
+    /// A web page has reported events.
+    Collected(Box<Collected>),
+    /// A server has told of events.
+    Told(Box<ToldEvents>),
+    /// Any other of these, too large for the queue: the message is the object at `key`.
+    Overflow {
+        /// When we took it in.
+        received_at: UnixMillis,
+        /// Where the message lies in the bucket.
+        key: String,
+    },
 }
 
 /// [`Inbound::MetaWebhook`] as it is written, without owning the body.
@@ -91,7 +104,7 @@ impl DispatchCommand {
     }
 }
 
-/// Work for `send`: one page of recipients.
+/// Work for `send`: one page of recipients, or the reply to one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum SendCommand {
@@ -112,6 +125,16 @@ pub enum SendCommand {
         campaign: CampaignId,
         /// Which page of its audience.
         page: PageNumber,
+    },
+    /// Tell somebody that their word for or against messages was heard. The message names no person: who it was is in the
+    /// word's event.
+    Confirm {
+        /// Whose it is.
+        workspace: WorkspaceId,
+        /// Whom the word was told.
+        account: AccountId,
+        /// The event of the word.
+        word: EventId,
     },
 }
 
@@ -186,6 +209,20 @@ impl Queue {
         Ok(self.send(&Inbound::MetaWebhookObject { received_at: now, key }, Duration::ZERO).await?)
     }
 
+    /// Queues what came in; a large message goes to the bucket first and the queue gets its address.
+    ///
+    /// # Errors
+    /// [`NotDurable`]: then nothing may be acknowledged. An object without its queue message is harmless.
+    pub async fn send_inbound(&self, bucket: &Bucket, inbound: &Inbound, now: UnixMillis) -> Result<(), NotDurable> {
+        let message = serde_json::to_string(inbound)?;
+        if message.len() <= INLINE_LIMIT_BYTES {
+            return Ok(self.send_text(message, Duration::ZERO).await?);
+        }
+        let key = key::overflow(&now.date(), &ulid_at(now).to_string());
+        bucket.put(&key, message, "application/json").await?;
+        Ok(self.send(&Inbound::Overflow { received_at: now, key }, Duration::ZERO).await?)
+    }
+
     /// Makes a message that was received invisible for `delay` from now: it comes back then.
     ///
     /// # Errors
@@ -235,6 +272,15 @@ mod tests {
             r#"{"kind":"page","workspace":"wsp_00000000000000000000000001","campaign":"cmp_01J00000000000000000000000","page":3}"#
         );
         assert_eq!(read::<SendCommand>(Some(&serde_json::to_string(&page).unwrap())).unwrap(), page);
+        let confirm = SendCommand::Confirm {
+            workspace: WorkspaceId::FIRST,
+            account: "acc_01J00000000000000000000000".parse().unwrap(),
+            word: "evt_01J00000000000000000000000".parse().unwrap(),
+        };
+        assert_eq!(
+            serde_json::to_string(&confirm).unwrap(),
+            r#"{"kind":"confirm","workspace":"wsp_00000000000000000000000001","account":"acc_01J00000000000000000000000","word":"evt_01J00000000000000000000000"}"#
+        );
         let plan = DispatchCommand::Plan {
             workspace: WorkspaceId::FIRST,
             campaign: "cmp_01J00000000000000000000000".parse().unwrap(),
@@ -251,6 +297,29 @@ mod tests {
             serde_json::to_string(&import).unwrap(),
             r#"{"kind":"import","workspace":"wsp_00000000000000000000000001","import":"imp_01J00000000000000000000000"}"#
         );
+    }
+
+    #[test]
+    fn what_pages_and_servers_tell_keeps_its_shape() {
+        let collected = serde_json::json!({
+            "kind": "collected", "id": "01J00000000000000000000000", "received_at": 7, "key": "wk_01J00000000000000000000000",
+            "workspace": WorkspaceId::FIRST, "user_agent": "Mozilla/5.0", "ip": "203.0.113.7",
+            "events": [{"id": "e1", "name": "purchase", "at": 5, "anonymous_id": "a1", "email": "a@shop.example",
+                "phone": "+60123456789", "click_id": "x.y", "conversion": true,
+                "value": {"amount": 1.5, "currency": "MYR"}, "properties": "{\"n\":[1]}"}],
+        });
+        let told = serde_json::json!({
+            "kind": "told", "id": "01J00000000000000000000000", "received_at": 7, "workspace": WorkspaceId::FIRST,
+            "events": [
+                {"id": "e1", "at": 5, "contact": {"phone": "+60123456789"}, "fact": {"kind": "assigned", "agent": "kim"}},
+                {"at": 5, "fact": {"kind": "own", "name": "refunded", "properties": "{\"n\":1}"}},
+            ],
+        });
+        for golden in [collected, told] {
+            let message: Inbound = read(Some(&golden.to_string())).unwrap();
+            assert_eq!(serde_json::to_value(&message).unwrap(), golden);
+            assert!(!format!("{message:?}").contains("6012"), "a log may show it");
+        }
     }
 
     #[test]

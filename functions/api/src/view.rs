@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use serde_json::{Value, json};
+use shared::account::news::Notice;
 use shared::account::{Account, AccountPausedBy, AccountStatus, Limits, Quality};
 use shared::attempt::Money;
 use shared::campaign::{Campaign, Category, OnUnknown, PausedBy, Planning, Schedule, Status, Variant};
@@ -33,6 +34,7 @@ pub(crate) struct AccountView {
     throughput: Option<u32>,
     portfolio: String,
     notice: Option<NoticeView>,
+    notices: Vec<NoticeView>,
     #[serde(with = "rfc3339")]
     created_at: UnixMillis,
 }
@@ -43,6 +45,12 @@ struct NoticeView {
     #[serde(with = "rfc3339")]
     at: UnixMillis,
     text: String,
+}
+
+impl From<&Notice> for NoticeView {
+    fn from(notice: &Notice) -> Self {
+        Self { at: notice.at, text: notice.text.clone() }
+    }
 }
 
 impl From<&Account> for AccountView {
@@ -66,7 +74,8 @@ impl From<&Account> for AccountView {
             messaging_limit: account.messaging_limit,
             throughput: account.throughput,
             portfolio: account.portfolio_name().to_owned(),
-            notice: account.notice.as_ref().map(|notice| NoticeView { at: notice.at, text: notice.text.clone() }),
+            notice: account.notice.as_ref().map(NoticeView::from),
+            notices: account.notices.iter().map(NoticeView::from).collect(),
             created_at: account.created_at,
         }
     }

@@ -1,16 +1,18 @@
 //! What Meta's notices about a business account or one of its numbers mean for sending. They name the business account,
 //! and the number by its digits if at all; the feed keeps them whatever they mean.
 
-use std::time::Duration;
+mod report;
 
 use shared::account::news::{News, Told};
 use shared::account::{META_HIGHEST_RATE, Quality};
+use shared::id::{AccountId, WorkspaceId};
 use shared::meta::webhook::{
-    AccountEvent, AccountUpdate, BanState, Event, Item, PhoneQuality, PhoneQualityEvent, RestrictionKind,
+    AccountEvent, AccountUpdate, BanState, Event, PhoneQuality, PhoneQualityEvent, RestrictionKind,
 };
 use shared::time::UnixMillis;
 
-use crate::effects::Effects;
+use crate::effects::{CLOCKS_DIFFER, Effects};
+use crate::origin::{Origin, json};
 use crate::{Ingest, NotIngested};
 
 /// Whom a notice concerns.
@@ -22,48 +24,94 @@ enum Concerns {
     OneNumber,
 }
 
-/// Tells the accounts that an item concerns what it means for them, if it means anything.
-pub(crate) async fn tell(
-    ingest: &Ingest,
-    effects: &mut Effects,
-    item: &Item,
-    seen: UnixMillis,
-) -> Result<(), NotIngested> {
+/// Tells the accounts that an item concerns what it means for them, and keeps it in the feed of each.
+pub(crate) async fn take_in(ingest: &Ingest, effects: &mut Effects, origin: &Origin<'_>) -> Result<(), NotIngested> {
+    let item = origin.item;
     let (concerns, told) = meaning(&item.event);
-    let Some(waba_id) = item.waba_id.as_deref().filter(|_| !told.is_empty()) else {
-        return Ok(());
+    let accounts = match origin.route {
+        // What names our number by its id needs no search.
+        Some(route) => vec![route],
+        None => concerned(ingest, origin, concerns).await?,
     };
-    let at = time_of(item.entry_time, seen);
-    for (workspace, id) in ingest.core.accounts_of_waba(waba_id).await? {
-        if concerns == Concerns::OneNumber {
-            let number = item.display_phone_number.as_deref().unwrap_or_default();
-            let account = ingest.core.account(workspace, id).await?;
-            if !account.is_some_and(|account| account.has_number(number)) {
-                continue;
-            }
-        }
+    let at = time_of(item.entry_time, origin.seen);
+    for of in &accounts {
         for told in &told {
-            effects.tell((workspace, id), News { at, told: told.clone() });
+            effects.tell(*of, News { at, told: told.clone() });
         }
+    }
+    let raw = json(&item.event);
+    let waba = item.waba_id.as_deref().unwrap_or_default();
+    let number = item.display_phone_number.as_deref().unwrap_or_default();
+    let nobody = accounts.is_empty().then_some(None);
+    for route in accounts.iter().copied().map(Some).chain(nobody) {
+        let Some(content) = report::content(&item.event, &raw) else { return Ok(()) };
+        let origin = Origin { route, ..*origin };
+        let id = origin.id(origin.time(), &item.field, &[waba, number, &raw]);
+        effects.record(route, origin.event(id, None, content));
     }
     Ok(())
 }
 
-/// Clocks may differ by this. A time that lies further ahead would hold against everything that Meta tells until then.
-const CLOCKS_DIFFER: Duration = Duration::from_secs(3_600);
+/// The accounts of the item's business account; of these the one with the number that the item names, if it concerns one
+/// number.
+async fn concerned(
+    ingest: &Ingest,
+    origin: &Origin<'_>,
+    concerns: Concerns,
+) -> Result<Vec<(WorkspaceId, AccountId)>, NotIngested> {
+    let accounts = ingest.routes.of_waba(&ingest.core, origin.item).await?;
+    let Some(number) = origin.item.display_phone_number.as_deref().filter(|_| concerns == Concerns::OneNumber) else {
+        return Ok(if concerns == Concerns::AllNumbers { accounts.to_vec() } else { Vec::new() });
+    };
+    let mut concerned = Vec::new();
+    for (workspace, id) in accounts.iter().copied() {
+        let account = ingest.core.account(workspace, id).await?;
+        if account.is_some_and(|account| account.has_number(number)) {
+            concerned.push((workspace, id));
+        }
+    }
+    Ok(concerned)
+}
 
-/// When Meta told it; the same for every repeat.
-fn time_of(entry_time: Option<i64>, seen: UnixMillis) -> UnixMillis {
+/// When Meta told it; the same for every repeat. A time that lies far ahead would hold against everything that Meta tells
+/// until then.
+pub(crate) fn time_of(entry_time: Option<i64>, seen: UnixMillis) -> UnixMillis {
     entry_time.map(UnixMillis::from_seconds).filter(|at| at.since(seen) <= CLOCKS_DIFFER).unwrap_or(seen)
 }
 
 fn meaning(event: &Event) -> (Concerns, Vec<Told>) {
+    let noted = |text: Option<String>| text.map(Told::Noted);
     match event {
-        Event::PhoneQuality(quality) => (Concerns::OneNumber, of_quality(quality)),
+        Event::PhoneQuality(quality) => {
+            let told = of_quality(quality);
+            (Concerns::OneNumber, told.into_iter().chain(noted(report::of_quality(quality))).collect())
+        }
         Event::Capability(capability) => {
-            (Concerns::AllNumbers, capability.messaging_limit.as_ref().and_then(Told::limit).into_iter().collect())
+            let limit = capability.messaging_limit.as_ref();
+            let told = limit.and_then(Told::limit);
+            let text = limit.map(|limit| format!("the messaging limit is now {}", report::limit(limit)));
+            (Concerns::AllNumbers, told.into_iter().chain(noted(text)).collect())
         }
         Event::AccountUpdate(update) => (Concerns::AllNumbers, of_update(update).into_iter().collect()),
+        Event::AccountAlert(alert) => {
+            let text = match &alert.description {
+                Some(description) => format!("{}: {description}", alert.kind),
+                None => alert.kind.clone(),
+            };
+            (Concerns::AllNumbers, vec![Told::Noted(text)])
+        }
+        Event::AccountReview(decision) => {
+            (Concerns::AllNumbers, vec![Told::Noted(format!("Meta has reviewed the business account: {decision}"))])
+        }
+        Event::PhoneName(name) => {
+            let why = name.rejection_reason.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
+            let text = format!("Meta has reviewed the number's display name: {}{why}", name.decision);
+            (Concerns::OneNumber, vec![Told::Noted(text)])
+        }
+        Event::Security(notice) => {
+            let text = format!("the number's two-step verification: {}", notice.event);
+            (Concerns::OneNumber, vec![Told::Noted(text)])
+        }
         _ => (Concerns::AllNumbers, Vec::new()),
     }
 }
@@ -107,6 +155,8 @@ fn of_update(update: &AccountUpdate) -> Option<Told> {
             }
         }
         AccountEvent::Deleted => stopped("the business account was deleted at Meta", None),
+        AccountEvent::Offboarded => noted("Meta has disconnected a number of the business account".to_owned()),
+        AccountEvent::Reconnected => noted("a number of the business account is connected again".to_owned()),
         AccountEvent::Violation => {
             let violation = update.violation.as_deref().unwrap_or("unknown");
             noted(format!("Meta says that the business account has violated a policy: {violation}"))
@@ -139,11 +189,18 @@ mod tests {
     #[test]
     fn a_flag_is_low_quality_and_limits_are_read_from_every_event() {
         let limit = Told::MessagingLimit;
-        assert_eq!(of_number("FLAGGED", Some("TIER_250")), [Told::Quality(Quality::Red), limit(Some(250))]);
-        assert_eq!(of_number("UNFLAGGED", None), [Told::Quality(Quality::Green)]);
-        assert_eq!(of_number("DOWNGRADE", Some("TIER_2K")), [limit(Some(2_000))]);
-        assert_eq!(of_number("UPGRADE", Some("TIER_UNLIMITED")), [limit(None)]);
-        assert_eq!(of_number("THROUGHPUT_UPGRADE", None), [Told::Throughput(1_000)]);
+        let noted = |text: &str| Told::Noted(text.to_owned());
+        let red =
+            [Told::Quality(Quality::Red), limit(Some(250)), noted("Meta has flagged the number: its quality is low")];
+        assert_eq!(of_number("FLAGGED", Some("TIER_250")), red);
+        let green = [Told::Quality(Quality::Green), noted("the number's quality is no longer low")];
+        assert_eq!(of_number("UNFLAGGED", None), green);
+        let lower = [limit(Some(2_000)), noted("the number's messaging limit is now 2000 people in 24 hours")];
+        assert_eq!(of_number("DOWNGRADE", Some("TIER_2K")), lower);
+        let open = [limit(None), noted("the number's messaging limit is now unlimited")];
+        assert_eq!(of_number("UPGRADE", Some("TIER_UNLIMITED")), open);
+        let quicker = [Told::Throughput(1_000), noted("the number may send 1,000 messages a second")];
+        assert_eq!(of_number("THROUGHPUT_UPGRADE", None), quicker);
         assert_eq!(of_number("ONBOARDING", Some("TIER_NOT_SET")), []);
     }
 
@@ -165,7 +222,8 @@ mod tests {
             (json!("TIER_UNLIMITED"), None),
         ] {
             let value = json!({"max_daily_conversations_per_business": limit, "max_phone_numbers_per_business": 2});
-            assert_eq!(told("business_capability_update", value), [Told::MessagingLimit(expected)]);
+            let told = told("business_capability_update", value);
+            assert!(matches!(&told[..], [Told::MessagingLimit(told), Told::Noted(_)] if *told == expected), "{told:?}");
         }
     }
 
@@ -194,6 +252,13 @@ mod tests {
         let violation = json!({"event": "ACCOUNT_VIOLATION", "violation_info": {"violation_type": "SCAM"}});
         assert!(matches!(&told("account_update", violation)[..], [Told::Noted(text)] if text.contains("SCAM")));
         assert_eq!(told("account_update", json!({"event": "PARTNER_ADDED"})), []);
-        assert_eq!(told("account_review_update", json!({"decision": "APPROVED"})), []);
+        for harmless in [
+            told("account_review_update", json!({"decision": "APPROVED"})),
+            told("account_alerts", json!({"alert_info": {"alert_type": "OBA_APPROVED", "alert_severity": "WARNING"}})),
+            told("account_update", json!({"event": "ACCOUNT_OFFBOARDED"})),
+            told("account_update", json!({"event": "ACCOUNT_RECONNECTED"})),
+        ] {
+            assert!(matches!(harmless[..], [Told::Noted(_)]), "{harmless:?}");
+        }
     }
 }

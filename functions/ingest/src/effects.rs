@@ -1,7 +1,8 @@
 //! What a batch changes: evidence for attempts, gathered per attempt, events of the feed, people's word for or against
-//! messages, and Meta's about accounts.
+//! messages and the replies to it, what happened in conversations, and Meta's word about accounts.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::StreamExt;
@@ -10,18 +11,23 @@ use shared::activity::{Event, Kept};
 use shared::attempt::pricing::Pricing;
 use shared::attempt::{AttemptKey, Evidence};
 use shared::blob::key;
-use shared::id::{AccountId, EventId, WorkspaceId};
+use shared::consent::Wish;
+use shared::conversation::Happened;
+use shared::id::{AccountId, ContactId, EventId, WorkspaceId};
 use shared::meta::webhook;
+use shared::queue::SendCommand;
 use shared::store::{Learned, StoreError, Told};
 use shared::time::UnixMillis;
 
+use crate::origin::Origin;
+use crate::routes::Route;
 use crate::{Ingest, WRITES_AT_ONCE};
+
+/// Clocks may differ by this.
+pub(crate) const CLOCKS_DIFFER: Duration = Duration::from_secs(3_600);
 
 /// Longest raw item kept in a row; a longer one lies in the bucket (DynamoDB: 400 KB an item).
 const MAX_INLINE_BYTES: usize = 100 * 1024;
-
-/// Whose an event is; `None` when it names no account of ours.
-pub(crate) type Route = Option<(WorkspaceId, AccountId)>;
 
 /// What is to be written.
 #[derive(Default)]
@@ -30,14 +36,22 @@ pub(crate) struct Effects {
     events: BTreeMap<EventId, (Route, Event)>,
     words: BTreeSet<Word>,
     news: BTreeMap<(WorkspaceId, AccountId), Vec<News>>,
+    conversations: BTreeMap<Talk, Happened>,
+    /// By the event of the word that is answered.
+    answers: BTreeMap<EventId, SendCommand>,
+    /// Something of it could not even be looked up: the message comes back whatever becomes of the rest.
+    again: bool,
 }
+
+/// A contact's conversation with an account.
+type Talk = (WorkspaceId, ContactId, AccountId);
 
 /// A person's word for or against messages. It holds a phone number, so it has no `Debug`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Word {
     /// Whom it was told.
     pub(crate) workspace: WorkspaceId,
-    /// The person's number, or `wa_id`.
+    /// The person's number, or `wa_id`; not in any log.
     pub(crate) digits: String,
     /// For or against.
     pub(crate) wish: Wish,
@@ -45,13 +59,6 @@ pub(crate) struct Word {
     pub(crate) source: &'static str,
     /// When it was given.
     pub(crate) at: UnixMillis,
-}
-
-/// What a person wants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Wish {
-    Messages,
-    NoMessages,
 }
 
 /// What evidence speaks of: an attempt, and the try of it where it names one.
@@ -78,6 +85,9 @@ pub(crate) struct Needs {
     events: Vec<EventId>,
     words: BTreeSet<Word>,
     accounts: Vec<(WorkspaceId, AccountId)>,
+    conversations: Vec<Talk>,
+    answers: Vec<EventId>,
+    again: bool,
 }
 
 /// What could not be written.
@@ -87,15 +97,20 @@ pub(crate) struct Failed {
     events: BTreeSet<EventId>,
     words: BTreeSet<Word>,
     accounts: BTreeSet<(WorkspaceId, AccountId)>,
+    conversations: BTreeSet<Talk>,
+    answers: BTreeSet<EventId>,
 }
 
 impl Needs {
     /// Whether something it needs has failed.
     pub(crate) fn meets(&self, failed: &Failed) -> bool {
-        self.attempts.iter().any(|key| failed.attempts.contains(key))
+        self.again
+            || self.attempts.iter().any(|key| failed.attempts.contains(key))
             || self.events.iter().any(|id| failed.events.contains(id))
             || !self.words.is_disjoint(&failed.words)
             || self.accounts.iter().any(|account| failed.accounts.contains(account))
+            || self.conversations.iter().any(|talk| failed.conversations.contains(talk))
+            || self.answers.iter().any(|word| failed.answers.contains(word))
     }
 }
 
@@ -123,7 +138,32 @@ impl Effects {
         self.news.entry(account).or_default().push(news);
     }
 
-    /// Takes in the effects of another message.
+    /// What happened between the item's account and a contact. A time that lies ahead of the clocks' difference says nothing
+    /// about now, and would keep a window open.
+    pub(crate) fn happened(&mut self, origin: &Origin<'_>, contact: ContactId, happened: Happened) {
+        let latest = origin.seen.plus(CLOCKS_DIFFER);
+        let times = [happened.inbound_at, happened.entry_point_at, happened.outbound_at];
+        let Some((workspace, account)) = origin.route.filter(|_| times.into_iter().flatten().all(|at| at <= latest))
+        else {
+            return;
+        };
+        let known = self.conversations.entry((workspace, contact, account)).or_default();
+        *known = std::mem::take(known).and(happened);
+    }
+
+    /// A reply to a word, asked for when the word is written.
+    pub(crate) fn answer(&mut self, command: SendCommand) {
+        if let SendCommand::Confirm { word, .. } = command {
+            self.answers.insert(word, command);
+        }
+    }
+
+    /// Something could not be looked up now: what is here is written, and the message comes back.
+    pub(crate) const fn ask_again(&mut self) {
+        self.again = true;
+    }
+
+    /// Takes in the effects of another message, or of another item of one.
     pub(crate) fn merge(&mut self, other: Self) {
         for (key, Learning { evidence, wamid, pricing }) in other.attempts {
             let learning = self.attempts.entry(key).or_default();
@@ -136,6 +176,12 @@ impl Effects {
         for (account, news) in other.news {
             self.news.entry(account).or_default().extend(news);
         }
+        for (talk, happened) in other.conversations {
+            let known = self.conversations.entry(talk).or_default();
+            *known = std::mem::take(known).and(happened);
+        }
+        self.answers.extend(other.answers);
+        self.again |= other.again;
     }
 
     pub(crate) fn needs(&self) -> Needs {
@@ -144,6 +190,9 @@ impl Effects {
             events: self.events.keys().copied().collect(),
             words: self.words.clone(),
             accounts: self.news.keys().copied().collect(),
+            conversations: self.conversations.keys().copied().collect(),
+            answers: self.answers.keys().copied().collect(),
+            again: self.again,
         }
     }
 
@@ -189,7 +238,38 @@ impl Effects {
                 failed.accounts.insert((workspace, account));
             }
         }
+        let mut noted = futures::stream::iter(self.conversations)
+            .map(|(talk, happened)| async move {
+                let (workspace, contact, account) = talk;
+                (talk, ingest.core.note_conversation(workspace, contact, account, happened).await)
+            })
+            .buffer_unordered(WRITES_AT_ONCE);
+        while let Some((talk, result)) = noted.next().await {
+            if let Err(error) = result {
+                tracing::error!(contact = %talk.1, %error, "a conversation could not be written");
+                failed.conversations.insert(talk);
+            }
+        }
+        drop(noted);
+        answer(ingest, self.answers, &mut failed).await;
         failed
+    }
+}
+
+/// Asks for the replies. The sender reads the word's event, so that is written before; one that is asked for twice is sent
+/// once.
+async fn answer(ingest: &Ingest, answers: BTreeMap<EventId, SendCommand>, failed: &mut Failed) {
+    let Some(sender) = &ingest.sender else {
+        return;
+    };
+    for (word, command) in answers {
+        if failed.events.contains(&word) {
+            continue;
+        }
+        if let Err(error) = sender.send(&command, Duration::ZERO).await {
+            tracing::error!(event = %word, %error, "the reply to a word could not be asked for");
+            failed.answers.insert(word);
+        }
     }
 }
 

@@ -2,28 +2,44 @@
 //! as it likes. A message whose effects could not all be written goes back to its queue alone.
 
 mod account;
+mod app;
+mod call;
 mod click;
+mod consent;
 mod effects;
+mod group;
 mod media;
+mod message;
+mod origin;
+mod people;
 mod place;
+mod remembered;
 mod reply;
+mod routes;
+mod status;
 mod templates;
 mod visitor;
 mod webhook;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use futures::StreamExt;
 use shared::aws::Clients;
 use shared::blob::{BlobError, Bucket};
 use shared::config::{InvalidSettings, Settings};
-use shared::queue::{self, Inbound};
+use shared::id::WorkspaceId;
+use shared::queue::{self, Inbound, Queue};
 use shared::store::{Core, StoreError};
 
+use crate::consent::Rules;
 use crate::effects::Effects;
+use crate::people::Acquaintances;
 use crate::place::Places;
+use crate::remembered::Remembered;
+use crate::routes::Routes;
 
 /// Writes under way at once: enough to hide the table's latency, few enough to leave a small machine its breath.
 const WRITES_AT_ONCE: usize = 32;
@@ -33,10 +49,12 @@ pub struct Config {
     core_table: String,
     bucket: String,
     city_db: Option<PathBuf>,
+    send_queue_url: Option<String>,
 }
 
 impl Config {
-    /// Reads `CORE_TABLE`, `BUCKET` and, optionally, `GEOIP_CITY_DB`: a MaxMind city database.
+    /// Reads `CORE_TABLE`, `BUCKET` and, optionally, `GEOIP_CITY_DB`: a MaxMind city database, and `SEND_QUEUE_URL`: without
+    /// it nobody is answered, as it must be where what came in long ago is taken in again.
     ///
     /// # Errors
     /// With everything that is missing or malformed.
@@ -44,7 +62,10 @@ impl Config {
         let core_table = settings.required("CORE_TABLE");
         let bucket = settings.required("BUCKET");
         let city_db: Option<String> = settings.optional("GEOIP_CITY_DB");
-        settings.finish(|| Some(Self { core_table: core_table?, bucket: bucket?, city_db: city_db.map(PathBuf::from) }))
+        let send_queue_url = settings.optional("SEND_QUEUE_URL");
+        settings.finish(|| {
+            Some(Self { core_table: core_table?, bucket: bucket?, city_db: city_db.map(PathBuf::from), send_queue_url })
+        })
     }
 }
 
@@ -58,6 +79,10 @@ pub struct Ingest {
     core: Core,
     bucket: Bucket,
     places: Places,
+    sender: Option<Queue>,
+    routes: Routes,
+    people: Acquaintances,
+    rules: Remembered<WorkspaceId, Arc<Rules>>,
 }
 
 impl Ingest {
@@ -74,6 +99,10 @@ impl Ingest {
             core: Core::new(clients.dynamodb.clone(), config.core_table),
             bucket: Bucket::new(clients.s3.clone(), config.bucket),
             places,
+            sender: config.send_queue_url.map(|url| Queue::new(clients.sqs.clone(), url)),
+            routes: Routes::default(),
+            people: Acquaintances::default(),
+            rules: Remembered::default(),
         })
     }
 }

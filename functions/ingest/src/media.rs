@@ -3,7 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use shared::id::{CampaignId, MediaId, WorkspaceId};
+use shared::attempt::AttemptKey;
+use shared::id::{CampaignId, MediaId};
 use shared::meta::webhook::MessageStatus;
 use shared::store::StoreError;
 use shared::time::UnixMillis;
@@ -22,7 +23,7 @@ pub(crate) struct Seen(BTreeSet<CampaignId>);
 pub(crate) async fn forget_if_unusable(
     ingest: &Ingest,
     seen: &mut Seen,
-    (workspace, id): (WorkspaceId, CampaignId),
+    AttemptKey { workspace, campaign: id, .. }: AttemptKey,
     status: &MessageStatus,
     received_at: UnixMillis,
 ) -> Result<(), StoreError> {

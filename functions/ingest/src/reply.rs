@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
+use futures::StreamExt;
 use shared::attempt::AttemptKey;
-use shared::id::{AccountId, WorkspaceId};
+use shared::id::{AccountId, ContactId, WorkspaceId};
 use shared::meta::webhook::{InboundMessage, MessageContent};
 use shared::phone::wa_id_variants;
 use shared::store::Touch;
 use shared::time::UnixMillis;
 
+use crate::people::{self, Person};
 use crate::{Ingest, NotIngested};
 
 /// A message without a quote answers what we sent at most this long before.
@@ -20,50 +22,31 @@ const LATEST: usize = 25;
 /// A quoted message whose id we do not know yet is waited for this long: its own status will bring the id.
 const ID_COMES_WITHIN: Duration = Duration::from_secs(120);
 
-/// Words with which people ask not to be written to again; the whole message, in any case.
-const STOP_WORDS: [&str; 18] = [
-    "stop",
-    "unsubscribe",
-    "cancel",
-    "end",
-    "quit",
-    "opt out",
-    "optout",
-    "stop promotions",
-    "parar",
-    "sair",
-    "baja",
-    "arret",
-    "arrêt",
-    "desabonner",
-    "berhenti",
-    "إيقاف",
-    "توقف",
-    "退订",
-];
+/// Attempts that are looked at together for the message that a reply quotes.
+const LOOK_AT_ONCE: usize = 8;
 
 /// The attempt that the message answers, if one can be told. Without a quote that depends on when messages left and when
 /// this one was written, not on what has been learned in between, so that no order of events changes the answer.
 pub(crate) async fn attempt(
     ingest: &Ingest,
-    workspace: WorkspaceId,
-    account: AccountId,
+    (workspace, account): (WorkspaceId, AccountId),
+    person: &Person<'_>,
+    contact: Option<ContactId>,
     message: &InboundMessage,
 ) -> Result<Option<AttemptKey>, NotIngested> {
-    let Some(from) = message.from.as_ref() else {
-        return Ok(None);
-    };
     let at = UnixMillis::from_seconds(message.timestamp_s);
-    let touches = touches(ingest, workspace, account, from).await?;
+    let touches = touches(ingest, workspace, account, person, contact).await?;
     if let Some(quoted) = message.context.as_ref().and_then(|context| context.id.as_ref()) {
         let mut id_may_come = false;
-        for touch in &touches {
-            let key = touch.attempt(workspace);
-            let Some(attempt) = ingest.core.attempt(&key).await? else {
+        let mut attempts = futures::stream::iter(&touches)
+            .map(|touch| async move { (touch, ingest.core.attempt(&touch.attempt(workspace)).await) })
+            .buffered(LOOK_AT_ONCE);
+        while let Some((touch, attempt)) = attempts.next().await {
+            let Some(attempt) = attempt? else {
                 continue;
             };
             if attempt.wamid.as_deref() == Some(quoted.as_str()) {
-                return Ok(Some(key));
+                return Ok(Some(touch.attempt(workspace)));
             }
             id_may_come |= attempt.wamid.is_none() && UnixMillis::now().since(touch.at) < ID_COMES_WITHIN;
         }
@@ -74,15 +57,15 @@ pub(crate) async fn attempt(
     Ok(last_before(&touches, at).map(|touch| touch.attempt(workspace)))
 }
 
-/// The last message we sent to this `wa_id` before `at`.
+/// The last message we sent to this person before `at`.
 pub(crate) async fn last_message_to(
     ingest: &Ingest,
-    workspace: WorkspaceId,
-    account: AccountId,
-    wa_id: &str,
+    (workspace, account): (WorkspaceId, AccountId),
+    person: &Person<'_>,
+    contact: Option<ContactId>,
     at: UnixMillis,
 ) -> Result<Option<AttemptKey>, NotIngested> {
-    let touches = touches(ingest, workspace, account, wa_id).await?;
+    let touches = touches(ingest, workspace, account, person, contact).await?;
     Ok(last_before(&touches, at).map(|touch| touch.attempt(workspace)))
 }
 
@@ -90,12 +73,13 @@ async fn touches(
     ingest: &Ingest,
     workspace: WorkspaceId,
     account: AccountId,
-    wa_id: &str,
+    person: &Person<'_>,
+    contact: Option<ContactId>,
 ) -> Result<Vec<Touch>, NotIngested> {
-    let mut touches = Vec::new();
-    for digits in wa_id_variants(wa_id) {
-        touches.extend(ingest.core.touches(workspace, &digits, LATEST).await?);
-    }
+    let numbers = people::numbers_of(ingest, workspace, person, contact).await?;
+    let forms = numbers.iter().flat_map(|digits| wa_id_variants(digits));
+    let found = forms.map(|digits| async move { ingest.core.touches(workspace, &digits, LATEST).await });
+    let mut touches = futures::future::try_join_all(found).await?.concat();
     touches.retain(|touch| touch.account == account);
     Ok(touches)
 }
@@ -120,17 +104,6 @@ pub(crate) const fn is_a_reply(message: &InboundMessage) -> bool {
             | MessageContent::Reaction { emoji: None, .. }
     );
     !is_none && message.group_id.is_none()
-}
-
-/// Whether the whole message is a request to stop.
-pub(crate) fn asks_to_stop(message: &InboundMessage) -> bool {
-    let text: &str = match &message.content {
-        MessageContent::Text { body } => body,
-        MessageContent::Button { text: Some(text), .. } => text,
-        _ => return false,
-    };
-    let text = text.trim().trim_matches(['.', '!', '"', '\'']).to_lowercase();
-    STOP_WORDS.contains(&text.as_str())
 }
 
 #[cfg(test)]

@@ -16,6 +16,9 @@ pub struct Notice {
     pub text: String,
 }
 
+/// So many of the latest notices are kept on the account; all of them are events of the feed.
+pub const NOTICES_KEPT: usize = 10;
+
 /// One thing that Meta tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct News {
@@ -114,6 +117,11 @@ impl Account {
 
     /// Of two notices of the same second the same one stays, whichever came first.
     fn note(&mut self, at: UnixMillis, text: &str) {
+        let told = Notice { at, text: text.to_owned() };
+        if let Err(place) = self.notices.binary_search_by(|known| (told.at, &told.text).cmp(&(known.at, &known.text))) {
+            self.notices.insert(place, told);
+            self.notices.truncate(NOTICES_KEPT);
+        }
         if self.notice.as_ref().is_none_or(|known| (known.at, known.text.as_str()) < (at, text)) {
             self.notice = Some(Notice { at, text: text.to_owned() });
         }

@@ -25,8 +25,19 @@ pub const MAX_PROPERTIES_DEPTH: usize = 8;
 /// What the names of our own events begin with: nobody else can report something under them, but a server, which may
 /// tell of what `message.…`, `chat.…` and `contact.…` name.
 const OURS: [&str; 13] = [
-    "account.", "call.", "chat.", "contact.", "group.", "history.", "link.", "media.", "message.", "meta.", "template.",
-    "thirdtick.", "tt.",
+    "account.",
+    "call.",
+    "chat.",
+    "contact.",
+    "group.",
+    "history.",
+    "link.",
+    "media.",
+    "message.",
+    "meta.",
+    "template.",
+    "thirdtick.",
+    "tt.",
 ];
 
 /// The name of an event in its sender's words, such as `purchase`.
@@ -41,7 +52,9 @@ pub enum BadName {
     #[error("must have 1 to {MAX_NAME_CHARS} characters: letters, digits, spaces and any of . _ - : /")]
     Shape,
     /// The name begins like those of our own events.
-    #[error("names that begin with account., call., chat., contact., message. and the like are those of our own events")]
+    #[error(
+        "names that begin with account., call., chat., contact., message. and the like are those of our own events"
+    )]
     Ours,
 }
 

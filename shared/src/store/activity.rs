@@ -13,6 +13,19 @@ impl Core {
     /// [`StoreError`].
     pub async fn record_event(&self, route: Option<(WorkspaceId, AccountId)>, event: &Event) -> Result<(), StoreError> {
         let (workspace, account) = route.unzip();
+        self.record_event_of(workspace, account, event).await
+    }
+
+    /// The same for what may belong to a workspace and to none of its accounts.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn record_event_of(
+        &self,
+        workspace: Option<WorkspaceId>,
+        account: Option<AccountId>,
+        event: &Event,
+    ) -> Result<(), StoreError> {
         let key = keys::event(workspace, account, event.id, event.at);
         let list = match (workspace, account, event.contact) {
             (Some(workspace), _, Some(contact)) => Some(keys::contact_events_list(workspace, contact)),

@@ -143,7 +143,7 @@ impl Core {
         shard: Shard,
         after: Option<&str>,
     ) -> Result<(Vec<Event>, Option<String>), StoreError> {
-        let pk = keys::events_pk(Some(workspace), Some(account), date, shard);
+        let pk = keys::activity_pk(Some(workspace), Some(account), date, shard);
         let page = self
             .client
             .query()

@@ -1,14 +1,17 @@
 //! The keys of both tables. Every key of CORE starts with its workspace, so no query can cross one, but for what somebody
-//! outside asks for who cannot know the workspace: a link by its number, an account by Meta's number id or by its WhatsApp
+//! outside asks for who cannot know the workspace: a link by its number, a write key by itself, an account by Meta's number id or by its WhatsApp
 //! Business Account's, and the list of campaigns that the watchdog looks after.
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use sha2::{Digest, Sha256};
 
 use super::Item;
 use crate::activity;
+use crate::activity::custom::Source;
+use crate::activity::feed::Position;
 use crate::attempt::{AttemptKey, Seq, Shard};
 use crate::campaign::PageNumber;
-use crate::id::{AccountId, CampaignId, ContactId, EventId, ImportId, MediaId, UploadId, WorkspaceId};
+use crate::id::{AccountId, CampaignId, ContactId, EventId, ImportId, MediaId, UploadId, WorkspaceId, WriteKeyId};
 use crate::link::code::LinkId;
 use crate::phone::canonical_digits;
 use crate::time::UnixMillis;
@@ -89,15 +92,44 @@ pub fn read_attempt(pk: &str, sk: &str) -> Option<AttemptKey> {
 /// An event of the feed. `account` is `None` for what names no account of ours.
 #[must_use]
 pub fn event(workspace: Option<WorkspaceId>, account: Option<AccountId>, id: EventId, at: UnixMillis) -> Key {
-    Key::new(events_pk(workspace, account, &at.date(), activity::shard_of(id)), format!("{:015}#{id}", at.0))
+    let pk = activity_pk(workspace, account, &at.date(), activity::shard_of(id));
+    Key::new(pk, Position::of(at, id).as_str())
 }
 
-/// Partition of a part of a day's events.
+/// A partition of a day of the feed.
 #[must_use]
-pub fn events_pk(workspace: Option<WorkspaceId>, account: Option<AccountId>, date: &str, shard: Shard) -> String {
+pub fn activity_pk(workspace: Option<WorkspaceId>, account: Option<AccountId>, date: &str, shard: Shard) -> String {
     let workspace = workspace.map_or_else(|| UNROUTED.to_owned(), |id| id.to_string());
     let account = account.map_or_else(|| UNROUTED.to_owned(), |id| id.to_string());
     format!("WS#{workspace}#ACTIVITY#{account}#{date}#{:02}", shard.0)
+}
+
+/// The account in whose feed an event lies, read back from its partition key.
+#[must_use]
+pub fn account_of_event(pk: &str) -> Option<AccountId> {
+    match pk.split('#').collect::<Vec<_>>()[..] {
+        ["WS", _, "ACTIVITY", account, _, _] => account.parse().ok(),
+        _ => None,
+    }
+}
+
+/// Which time the event has that its sender has given this id.
+#[must_use]
+pub fn own_event_id(workspace: WorkspaceId, source: Source, own_id: &str) -> Key {
+    let hash = hex::encode(Sha256::digest(own_id.as_bytes()));
+    Key::new(format!("WS#{workspace}#EVENT_ID#{}#{hash}", source.name()), "EVENT_ID")
+}
+
+/// A publishable key of web pages.
+#[must_use]
+pub fn write_key(key: WriteKeyId) -> Key {
+    Key::new(format!("WRITE_KEY#{key}"), "WRITE_KEY")
+}
+
+/// A workspace's publishable keys in the index of lists.
+#[must_use]
+pub fn write_key_list(workspace: WorkspaceId) -> String {
+    format!("WS#{workspace}#WRITE_KEYS")
 }
 
 /// Stands for the workspace or account of what names none of ours.
@@ -392,6 +424,9 @@ mod tests {
         let partition = read_event_partition(&pk).unwrap();
         assert_eq!((partition.date.as_str(), partition.shard), ("2026-09-21", activity::shard_of(id)));
         assert_eq!((partition.workspace, partition.account), (WorkspaceId::FIRST, None));
+        assert_eq!(account_of_event(&pk), None);
+        let account = AccountId::new(UnixMillis(1));
+        assert_eq!(account_of_event(&event(None, Some(account), id, UnixMillis(1)).pk), Some(account));
         assert!(sk.starts_with("001790000000000#evt_"));
         assert_eq!(read_attempt(&pk, &sk), None);
     }
