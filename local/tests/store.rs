@@ -31,6 +31,8 @@ mod requests;
 mod slots;
 #[path = "store/templates.rs"]
 mod templates;
+#[path = "store/webhooks.rs"]
+mod webhooks;
 
 use std::future::Future;
 
