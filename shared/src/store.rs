@@ -44,7 +44,6 @@ pub use self::feed::FeedDay;
 pub use self::halts::Followed;
 pub use self::idempotency::Idempotency;
 pub use self::jobs::Taken;
-pub use self::journeys::EventPlace;
 pub use self::media::{Deletion, MetaClaim, Registered};
 pub use self::probes::{AppsAsked, Watched};
 pub use self::touches::Touch;

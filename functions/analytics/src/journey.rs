@@ -19,11 +19,10 @@ use shared::http::problem::Problem;
 use shared::id::{AccountId, CampaignId, ContactId, EventId, WorkspaceId};
 use shared::journey::sessions::{self, LONGEST_GAP, Rules, SHORTEST_GAP, Session};
 use shared::published::{self, Published};
-use shared::store::EventPlace;
 use shared::time::UnixMillis;
 
 use crate::Analytics;
-use crate::way::Way;
+use crate::way::{EventPlace, Way};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -140,13 +139,12 @@ async fn shown(
     page: &[(Place, Entry<'_>)],
 ) -> Result<Vec<Value>, Problem> {
     let places = page.iter().filter_map(|(_, entry)| match entry {
-        Entry::Event(place) => Some((*place).clone()),
+        Entry::Event(place) => Some(place.key.clone()),
         Entry::Step(..) => None,
     });
-    let places: Vec<EventPlace> = places.collect();
-    let read = analytics.core.events_at(&places).await?;
+    let read = analytics.core.events_at(places.collect()).await?;
     let events: HashMap<EventId, (Option<AccountId>, Event)> =
-        read.into_iter().map(|(account, event)| (event.id, (account, event))).collect();
+        read.into_iter().map(|(_, account, event)| (event.id, (account, event))).collect();
     let views: Vec<View> = page
         .iter()
         .filter_map(|(_, entry)| match entry {

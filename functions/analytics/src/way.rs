@@ -6,10 +6,12 @@ use std::collections::BTreeSet;
 use futures::{StreamExt, TryStreamExt};
 use shared::attempt::{Attempt, AttemptKey};
 use shared::http::problem::Problem;
-use shared::id::{AccountId, ContactId, WorkspaceId};
+use shared::id::{AccountId, ContactId, EventId, WorkspaceId};
 use shared::journey::trace::Trace;
 use shared::phone::wa_id_variants;
-use shared::store::{Core, EventPlace};
+use shared::store::Core;
+use shared::store::keys::Key;
+use shared::time::UnixMillis;
 
 /// Events of a person that are put in their order; each place takes about 300 bytes. Far above what people do.
 const MOST_EVENTS: usize = 50_000;
@@ -22,6 +24,24 @@ const MOST_READ: usize = 10_000;
 
 /// Reads at once.
 const AT_ONCE: usize = 16;
+
+/// Where an event lies: enough to put events in their order before any of them is read.
+#[derive(Clone)]
+pub(crate) struct EventPlace {
+    /// When it happened.
+    pub(crate) at: UnixMillis,
+    /// Its id.
+    pub(crate) id: EventId,
+    /// Its row.
+    pub(crate) key: Key,
+}
+
+impl EventPlace {
+    fn read(key: Key) -> Option<Self> {
+        let (at, id) = key.sk.split_once('#')?;
+        Some(Self { at: UnixMillis(at.parse().ok()?), id: id.parse().ok()?, key })
+    }
+}
 
 /// A person's way, as far as it is known.
 pub(crate) struct Way {
@@ -56,8 +76,8 @@ impl Way {
         let (mut places, mut complete) = (Vec::new(), true);
         for contact in &contacts {
             let found = core.events_of_contact(workspace, *contact, MOST_EVENTS).await?;
-            complete &= !found.more;
-            places.extend(found.rows);
+            complete &= found.len() < MOST_EVENTS;
+            places.extend(found.into_iter().filter_map(EventPlace::read));
         }
         places.sort_by_key(|place| std::cmp::Reverse((place.at, place.id)));
         places.dedup_by_key(|place| place.id);
@@ -83,7 +103,8 @@ impl Way {
         let newest = &self.places[..self.places.len().min(MOST_READ)];
         let mut traces: Vec<Trace> = Vec::new();
         for some in newest.chunks(1_000) {
-            traces.extend(core.events_at(some).await?.iter().map(|(account, event)| Trace::of(*account, event)));
+            let events = core.events_at(some.iter().map(|place| place.key.clone()).collect()).await?;
+            traces.extend(events.iter().map(|(_, account, event)| Trace::of(*account, event)));
         }
         traces.extend(self.attempts.iter().flat_map(|(key, attempt)| Trace::of_attempt(key, attempt)));
         Ok((traces, self.complete && newest.len() == self.places.len()))

@@ -35,7 +35,7 @@ impl Functions {
         let webhook = Arc::new(webhook::Webhook::new(webhook, clients));
         let redirect = Arc::new(redirect::Redirect::new(redirect, clients));
         let ingest = Arc::new(ingest::Ingest::new(ingest, clients)?);
-        let dispatch = Arc::new(dispatch::Dispatch::new(dispatch, clients));
+        let dispatch = Arc::new(dispatch::Dispatch::new(dispatch, clients, secrets.clone())?);
         let send = Arc::new(send::Send::new(send, clients, secrets.clone())?);
         let rollup = Arc::new(rollup::Rollup::new(rollup, clients));
         let api = api::router(api::Api::new(api, clients, secrets.clone())?);
@@ -81,6 +81,13 @@ impl Functions {
             .route("GET", &format!("{campaign}/recipients"), Arc::clone(&self.analytics))
             .route("GET", &format!("{campaign}/recipients/{{phone}}"), Arc::clone(&self.analytics))
             .route("GET", &format!("{campaign}/recipients/{{phone}}/send-response"), Arc::clone(&self.analytics))
+            .route("GET", "/v1/contacts/{id}/journey", Arc::clone(&self.analytics))
+            .route("GET", "/v1/contacts/{id}/sessions", Arc::clone(&self.analytics))
+            .route("GET", "/v1/contacts/{id}/conversations", Arc::clone(&self.analytics))
+            .route("GET", "/v1/conversations", Arc::clone(&self.analytics))
+            .route("GET", "/v1/accounts/{id}/health", Arc::clone(&self.analytics))
+            .route("GET", "/v1/analytics/response-times", Arc::clone(&self.analytics))
+            .route("GET", "/v1/analytics/sessions", Arc::clone(&self.analytics))
             .route("ANY", "$default", Arc::clone(&self.api))
     }
 }

@@ -128,6 +128,8 @@ pub(crate) async fn expected(stack: &Stack, id: &str) -> Counts {
             add(sum.entry(key).or_default(), &counts);
         }
     }
+    // The account's days have a partition of their own.
+    sum.retain(|key, _| key.pk == campaign_pk(WorkspaceId::FIRST, campaign.id));
     sum.into_iter()
         .flat_map(|(key, counts)| counts.into_iter().map(move |(name, n)| (format!("{} {name}", key.sk), n)))
         .collect()
