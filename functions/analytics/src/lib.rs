@@ -85,6 +85,7 @@ pub fn router(analytics: Analytics) -> Router {
         .route("/v1/contacts/{id}/journey", get(journey::journey))
         .route("/v1/contacts/{id}/sessions", get(journey::list_sessions))
         .route("/v1/contacts/{id}/conversations", get(talks::of_contact))
+        .route("/v1/conversations", get(talks::of_account))
         .route("/v1/accounts/{id}/health", get(health::of_account))
         .route("/v1/analytics/response-times", get(talks::response_times))
         .route("/v1/analytics/sessions", get(talks::account_sessions))

@@ -11,9 +11,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use shared::conversation::Conversation;
 use shared::http::auth::Caller;
+use shared::http::limit;
 use shared::http::params::Params;
 use shared::http::problem::Problem;
-use shared::id::AccountId;
+use shared::id::{AccountId, ContactId};
 use shared::journey::responses::{Distribution, Responses, by_the_clock, to_be_read};
 use shared::journey::sessions;
 use shared::journey::talk::{Exchange, Standing, Talk, Wait};
@@ -91,6 +92,135 @@ fn exchange(exchange: &Exchange) -> Value {
     shown["first_response_ms"] = json!(millis(exchange.first_response()));
     shown["resolution_ms"] = json!(millis(exchange.resolution()));
     shown
+}
+
+/// Days that are looked through for one page of a list, newest first.
+const DAYS_A_REQUEST: i64 = 31;
+
+/// No conversation is older: a list that has come so far is at its end.
+const OLDEST_DAYS: i64 = 3 * 366;
+
+const DAY_MS: i64 = 86_400_000;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ListAsked {
+    account: Option<String>,
+    state: Option<String>,
+    limit: Option<String>,
+    cursor: Option<String>,
+}
+
+/// Which conversations are wanted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    All,
+    Open,
+    Assigned,
+    Standing(Standing),
+}
+
+impl Wanted {
+    fn read(given: Option<&str>) -> Result<Self, Problem> {
+        match given {
+            None => Ok(Self::All),
+            Some("open") => Ok(Self::Open),
+            Some("assigned") => Ok(Self::Assigned),
+            Some(name) => {
+                let all = [Standing::WaitingForUs, Standing::WaitingForThem, Standing::Resolved];
+                let known = all.into_iter().find(|standing| standing.name() == name).map(Self::Standing);
+                known.ok_or_else(|| {
+                    Problem::invalid(
+                        "/state",
+                        "must be open, waiting_for_us, waiting_for_them, assigned or resolved",
+                    )
+                })
+            }
+        }
+    }
+
+    fn holds(self, row: &Conversation) -> bool {
+        let standing = standing(row);
+        match self {
+            Self::All => true,
+            Self::Open => standing.is_some_and(|standing| standing != Standing::Resolved),
+            Self::Assigned => row.assigned.is_some() && standing != Some(Standing::Resolved),
+            Self::Standing(wanted) => standing == Some(wanted),
+        }
+    }
+}
+
+/// Where a conversation stands by its row alone. There a call and a reaction of the person count as their word.
+fn standing(row: &Conversation) -> Option<Standing> {
+    Standing::of(row.last_inbound_at, row.last_outbound_at, row.resolved_at)
+}
+
+/// `GET /v1/conversations?account=&state=&cursor=&limit=`: the account's conversations, those first in which the person
+/// wrote last. Without anything found in a month a page may be empty and go on all the same.
+pub(crate) async fn of_account(
+    State(analytics): State<Arc<Analytics>>,
+    Extension(caller): Extension<Caller>,
+    Params(asked): Params<ListAsked>,
+) -> Result<Json<Value>, Problem> {
+    let limit = limit(asked.limit.as_deref())?;
+    let wanted = Wanted::read(asked.state.as_deref())?;
+    let now = UnixMillis::now();
+    let before = asked.cursor.as_deref().map(|text| {
+        read_cursor(text).ok_or_else(|| Problem::invalid("/cursor", "must be the next_cursor of an earlier answer"))
+    });
+    let before = before.transpose()?;
+    let account = span::account(&analytics, caller, asked.account.as_deref()).await?;
+    // Clocks differ: somebody may have written a moment from now.
+    let newest = before.map_or(now.0 + 3_600_000, |(at, _)| at.0);
+    let mut day = newest - newest.rem_euclid(DAY_MS);
+    let (oldest, last) = (now.0 - OLDEST_DAYS * DAY_MS, day - (DAYS_A_REQUEST - 1) * DAY_MS);
+    let mut found: Vec<(ContactId, Conversation)> = Vec::new();
+    let mut next = None;
+    while day >= oldest {
+        let rows =
+            analytics.core.conversations_of_day(caller.workspace, account.id, &UnixMillis(day).date()).await?;
+        let rows = rows.into_iter().filter(|(contact, row)| {
+            wanted.holds(row) && before.is_none_or(|before| (row.last_inbound_at.unwrap_or_default(), Some(*contact)) < before)
+        });
+        found.extend(rows);
+        if found.len() > limit {
+            found.truncate(limit);
+            next = found.last().and_then(|(contact, row)| Some(cursor(row.last_inbound_at?, Some(*contact))));
+            break;
+        }
+        if day <= last {
+            next = (day > oldest).then(|| cursor(UnixMillis(day - 1), None));
+            break;
+        }
+        day -= DAY_MS;
+    }
+    let data: Vec<Value> = found.iter().map(|(contact, row)| row_view(*contact, row, now)).collect();
+    Ok(Json(json!({"data": data, "next_cursor": next})))
+}
+
+/// Where a list goes on: below this conversation, or below everything of the millisecond after when there is none.
+fn cursor(at: UnixMillis, contact: Option<ContactId>) -> String {
+    contact.map_or_else(|| (at.0 + 1).to_string(), |contact| format!("{}-{contact}", at.0))
+}
+
+fn read_cursor(text: &str) -> Option<(UnixMillis, Option<ContactId>)> {
+    match text.split_once('-') {
+        None => Some((UnixMillis(text.parse().ok()?), None)),
+        Some((at, contact)) => Some((UnixMillis(at.parse().ok()?), Some(contact.parse().ok()?))),
+    }
+}
+
+fn row_view(contact: ContactId, row: &Conversation, now: UnixMillis) -> Value {
+    let time = |at: Option<UnixMillis>| at.map(UnixMillis::to_rfc3339);
+    json!({
+        "contact_id": contact,
+        "state": standing(row),
+        "assigned": row.assigned.as_ref().map(|assigned| json!({"to": assigned.to, "at": assigned.at.to_rfc3339()})),
+        "last_inbound_at": time(row.last_inbound_at),
+        "last_outbound_at": time(row.last_outbound_at),
+        "resolved_at": time(row.resolved_at),
+        "window": {"open": row.is_open_at(now), "until": time(row.open_until())},
+    })
 }
 
 #[derive(Deserialize)]

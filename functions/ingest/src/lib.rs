@@ -167,6 +167,6 @@ async fn effects_of(ingest: &Ingest, body: Option<&str>) -> Result<Effects, NotI
             let body = ingest.bucket.get(&key).await?;
             webhook::effects(ingest, &body, received_at).await
         }
-        Inbound::Click(click) => Ok(click::effects(ingest, &click)),
+        Inbound::Click(click) => Ok(click::effects(ingest, &click).await?),
     }
 }

@@ -380,6 +380,12 @@ pub fn contact_events_list(workspace: WorkspaceId, contact: ContactId) -> String
     format!("WS#{workspace}#CONTACT#{contact}#EVENTS")
 }
 
+/// An account's conversations in which the person last wrote on this day, in the index of lists.
+#[must_use]
+pub fn conversations_list(workspace: WorkspaceId, account: AccountId, date: &str) -> String {
+    format!("WS#{workspace}#ACCOUNT#{account}#CONVERSATIONS#{date}")
+}
+
 /// What Meta tells of an account and of its templates, in the index of lists.
 #[must_use]
 pub fn notices_list(workspace: WorkspaceId, account: AccountId) -> String {
