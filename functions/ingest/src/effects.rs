@@ -1,6 +1,7 @@
 //! What a batch changes: evidence for attempts, gathered per attempt, events of the feed, people's word for or against
 //! messages and the replies to it, what happened in conversations, and Meta's word about accounts.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use futures::StreamExt;
 use shared::account::news::News;
 use shared::activity::{Event, Kept};
 use shared::attempt::pricing::Pricing;
-use shared::attempt::{AttemptKey, Evidence};
+use shared::attempt::{AttemptKey, Evidence, Flag, Moment, Money};
 use shared::blob::key;
 use shared::consent::Wish;
 use shared::conversation::Happened;
@@ -33,7 +34,8 @@ const MAX_INLINE_BYTES: usize = 100 * 1024;
 #[derive(Default)]
 pub(crate) struct Effects {
     attempts: BTreeMap<Subject, Learning>,
-    events: BTreeMap<EventId, (Route, Event)>,
+    events: BTreeMap<EventId, (Whose, Event)>,
+    values: BTreeMap<AttemptKey, Won>,
     words: BTreeSet<Word>,
     news: BTreeMap<(WorkspaceId, AccountId), Vec<News>>,
     conversations: BTreeMap<Talk, Happened>,
@@ -43,8 +45,19 @@ pub(crate) struct Effects {
     again: bool,
 }
 
+/// Whose an event is: a workspace's, and an account's of it, as far as it is known.
+type Whose = (Option<WorkspaceId>, Option<AccountId>);
+
+/// What the earliest conversion that closes an attempt was worth; the event decides between equal times, so that the order
+/// in which they come does not matter.
+struct Won {
+    at: UnixMillis,
+    event: EventId,
+    value: Money,
+}
+
 /// A contact's conversation with an account.
-type Talk = (WorkspaceId, ContactId, AccountId);
+pub(crate) type Talk = (WorkspaceId, ContactId, AccountId);
 
 /// A person's word for or against messages. It holds a phone number, so it has no `Debug`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -87,6 +100,7 @@ pub(crate) struct Needs {
     accounts: Vec<(WorkspaceId, AccountId)>,
     conversations: Vec<Talk>,
     answers: Vec<EventId>,
+    values: Vec<AttemptKey>,
     again: bool,
 }
 
@@ -99,6 +113,7 @@ pub(crate) struct Failed {
     accounts: BTreeSet<(WorkspaceId, AccountId)>,
     conversations: BTreeSet<Talk>,
     answers: BTreeSet<EventId>,
+    values: BTreeSet<AttemptKey>,
 }
 
 impl Needs {
@@ -111,6 +126,7 @@ impl Needs {
             || self.accounts.iter().any(|account| failed.accounts.contains(account))
             || self.conversations.iter().any(|talk| failed.conversations.contains(talk))
             || self.answers.iter().any(|word| failed.answers.contains(word))
+            || self.values.iter().any(|key| failed.values.contains(key))
     }
 }
 
@@ -125,7 +141,32 @@ impl Effects {
 
     /// An event of the feed.
     pub(crate) fn record(&mut self, route: Route, event: Event) {
-        self.events.insert(event.id, (route, event));
+        let (workspace, account) = route.unzip();
+        self.record_of(workspace, account, event);
+    }
+
+    /// An event of the feed that may be of a workspace and of none of its accounts.
+    pub(crate) fn record_of(&mut self, workspace: Option<WorkspaceId>, account: Option<AccountId>, event: Event) {
+        self.events.insert(event.id, ((workspace, account), event));
+    }
+
+    /// A conversion of the attempt's recipient: it closes the attempt. The attempt keeps what the first one was worth; the
+    /// sum of several is in their events.
+    pub(crate) fn close(&mut self, key: AttemptKey, moment: Moment, event: EventId, value: Option<&Money>) {
+        self.learn(key, Evidence::Flag(Flag::Closed, moment), None);
+        if let Some(value) = value {
+            self.win(key, Won { at: moment.at, event, value: value.clone() });
+        }
+    }
+
+    fn win(&mut self, key: AttemptKey, won: Won) {
+        match self.values.entry(key) {
+            Entry::Vacant(none) => _ = none.insert(won),
+            Entry::Occupied(mut known) if (won.at, won.event) < (known.get().at, known.get().event) => {
+                known.insert(won);
+            }
+            Entry::Occupied(_) => {}
+        }
     }
 
     /// A person's word for or against messages.
@@ -147,7 +188,12 @@ impl Effects {
         else {
             return;
         };
-        let known = self.conversations.entry((workspace, contact, account)).or_default();
+        self.talked((workspace, contact, account), happened);
+    }
+
+    /// What happened in a conversation.
+    pub(crate) fn talked(&mut self, talk: Talk, happened: Happened) {
+        let known = self.conversations.entry(talk).or_default();
         *known = std::mem::take(known).and(happened);
     }
 
@@ -172,6 +218,9 @@ impl Effects {
             learning.pricing = learning.pricing.take().or(pricing);
         }
         self.events.extend(other.events);
+        for (key, won) in other.values {
+            self.win(key, won);
+        }
         self.words.extend(other.words);
         for (account, news) in other.news {
             self.news.entry(account).or_default().extend(news);
@@ -192,6 +241,7 @@ impl Effects {
             accounts: self.news.keys().copied().collect(),
             conversations: self.conversations.keys().copied().collect(),
             answers: self.answers.keys().copied().collect(),
+            values: self.values.keys().copied().collect(),
             again: self.again,
         }
     }
@@ -211,7 +261,7 @@ impl Effects {
         }
         drop(learned);
         let mut recorded = futures::stream::iter(self.events)
-            .map(|(id, (route, event))| async move { (id, record(ingest, route, event).await) })
+            .map(|(id, (whose, event))| async move { (id, record(ingest, whose, event).await) })
             .buffer_unordered(WRITES_AT_ONCE);
         while let Some((id, result)) = recorded.next().await {
             if let Err(error) = result {
@@ -220,6 +270,12 @@ impl Effects {
             }
         }
         drop(recorded);
+        for (key, Won { at, event, value }) in self.values {
+            if let Err(error) = ingest.core.record_conversion(&key, at, event, &value).await {
+                tracing::error!(campaign = %key.campaign, seq = key.seq.0, %error, "what a deal was worth could not be written");
+                failed.values.insert(key);
+            }
+        }
         let mut heard = futures::stream::iter(self.words)
             .map(|word| async move { (hear(ingest, &word).await, word) })
             .buffer_unordered(WRITES_AT_ONCE);
@@ -292,7 +348,7 @@ async fn learn(ingest: &Ingest, (key, number): &Subject, learning: &Learning) ->
     Ok(())
 }
 
-async fn record(ingest: &Ingest, route: Route, mut event: Event) -> Result<(), String> {
+async fn record(ingest: &Ingest, (workspace, account): Whose, mut event: Event) -> Result<(), String> {
     if let Some(Kept::Inline(text)) = event.content.raw_mut().filter(|raw| raw.len() > MAX_INLINE_BYTES) {
         let object = key::kept_event(&event.at.date(), event.id);
         let body = Bytes::from(std::mem::take(text));
@@ -301,5 +357,5 @@ async fn record(ingest: &Ingest, route: Route, mut event: Event) -> Result<(), S
             *raw = Kept::Object(object);
         }
     }
-    ingest.core.record_event(route, &event).await.map_err(|error| error.to_string())
+    ingest.core.record_event_of(workspace, account, &event).await.map_err(|error| error.to_string())
 }

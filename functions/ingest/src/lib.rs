@@ -3,13 +3,16 @@
 
 mod account;
 mod app;
+mod attribution;
 mod call;
 mod click;
+mod collected;
 mod consent;
 mod effects;
 mod group;
 mod media;
 mod message;
+mod names;
 mod origin;
 mod people;
 mod place;
@@ -18,6 +21,7 @@ mod reply;
 mod routes;
 mod status;
 mod templates;
+mod told;
 mod visitor;
 mod webhook;
 
@@ -31,9 +35,12 @@ use shared::aws::Clients;
 use shared::blob::{BlobError, Bucket};
 use shared::config::{InvalidSettings, Settings};
 use shared::id::WorkspaceId;
+use shared::link::ShortLinks;
+use shared::link::code::KeyRing;
 use shared::queue::{self, Inbound, Queue};
 use shared::store::{Core, StoreError};
 
+use crate::attribution::Links;
 use crate::consent::Rules;
 use crate::effects::Effects;
 use crate::people::Acquaintances;
@@ -50,10 +57,11 @@ pub struct Config {
     bucket: String,
     city_db: Option<PathBuf>,
     send_queue_url: Option<String>,
+    link_keys: KeyRing,
 }
 
 impl Config {
-    /// Reads `CORE_TABLE`, `BUCKET` and, optionally, `GEOIP_CITY_DB`: a MaxMind city database, and `SEND_QUEUE_URL`: without
+    /// Reads `CORE_TABLE`, `BUCKET`, `LINK_KEYS` and, optionally, `GEOIP_CITY_DB`: a MaxMind city database, and `SEND_QUEUE_URL`: without
     /// it nobody is answered, as it must be where what came in long ago is taken in again.
     ///
     /// # Errors
@@ -63,8 +71,15 @@ impl Config {
         let bucket = settings.required("BUCKET");
         let city_db: Option<String> = settings.optional("GEOIP_CITY_DB");
         let send_queue_url = settings.optional("SEND_QUEUE_URL");
+        let link_keys = settings.required("LINK_KEYS");
         settings.finish(|| {
-            Some(Self { core_table: core_table?, bucket: bucket?, city_db: city_db.map(PathBuf::from), send_queue_url })
+            Some(Self {
+                core_table: core_table?,
+                bucket: bucket?,
+                city_db: city_db.map(PathBuf::from),
+                send_queue_url,
+                link_keys: link_keys?,
+            })
         })
     }
 }
@@ -83,6 +98,8 @@ pub struct Ingest {
     routes: Routes,
     people: Acquaintances,
     rules: Remembered<WorkspaceId, Arc<Rules>>,
+    short_links: ShortLinks,
+    links: Links,
 }
 
 impl Ingest {
@@ -103,6 +120,8 @@ impl Ingest {
             routes: Routes::default(),
             people: Acquaintances::default(),
             rules: Remembered::default(),
+            short_links: ShortLinks::new("", config.link_keys),
+            links: Links::default(),
         })
     }
 }
@@ -113,6 +132,9 @@ pub(crate) enum NotIngested {
     /// It is no message of ours; after some tries it lies in the dead-letter queue for people to look at.
     #[error("not a message of the events queue")]
     Unreadable(#[source] serde_json::Error),
+    /// The object that it points to is such a message again.
+    #[error("a message that points to one that points to another")]
+    Nested,
     /// It answers a message whose id is not known yet.
     #[error("a reply quotes a message whose id has not come yet")]
     TooEarly,
@@ -161,12 +183,21 @@ pub async fn handle(ingest: &Ingest, batch: SqsEvent) -> SqsBatchResponse {
 }
 
 async fn effects_of(ingest: &Ingest, body: Option<&str>) -> Result<Effects, NotIngested> {
-    match queue::read(body).map_err(NotIngested::Unreadable)? {
+    let inbound = match queue::read(body).map_err(NotIngested::Unreadable)? {
+        Inbound::Overflow { key, .. } => {
+            serde_json::from_slice(&ingest.bucket.get(&key).await?).map_err(NotIngested::Unreadable)?
+        }
+        inbound => inbound,
+    };
+    match inbound {
         Inbound::MetaWebhook { received_at, body } => webhook::effects(ingest, body.as_bytes(), received_at).await,
         Inbound::MetaWebhookObject { received_at, key } => {
             let body = ingest.bucket.get(&key).await?;
             webhook::effects(ingest, &body, received_at).await
         }
         Inbound::Click(click) => Ok(click::effects(ingest, &click).await?),
+        Inbound::Collected(collected) => collected::effects(ingest, &collected::enriched(ingest, *collected)).await,
+        Inbound::Told(told) => told::effects(ingest, &told).await,
+        Inbound::Overflow { .. } => Err(NotIngested::Nested),
     }
 }

@@ -209,9 +209,9 @@ pub struct CustomReport {
     /// The click on that link.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub click: Option<EventId>,
-    /// A click id that came with it and says nothing to us: of another system, or forged.
+    /// A click id that came with it and to which it is not put down: of another system, forged, or of long ago.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub foreign_click_id: Option<String>,
+    pub click_id: Option<String>,
     /// Whether it is what the operator is after: a purchase, a registration.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub conversion: bool,
@@ -308,7 +308,7 @@ mod tests {
             campaign: Some("cmp_01J00000000000000000000000".parse().unwrap()),
             recipient: Some(Seq(3)),
             click: None,
-            foreign_click_id: None,
+            click_id: None,
             conversion: true,
             value: Some(Money { amount: serde_json::Number::from_f64(49.9).unwrap(), currency: "MYR".to_owned() }),
             visitor: Some(Visitor::Machine { reason: "crawler".to_owned() }),

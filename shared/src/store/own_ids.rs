@@ -13,7 +13,7 @@ use crate::id::WorkspaceId;
 use crate::time::UnixMillis;
 
 /// So long after an event was told first, a repeat with another time is known to be one. A repeat with the same time always is.
-pub const OWN_IDS_KEPT: Duration = Duration::from_secs(90 * 86_400);
+const OWN_IDS_KEPT: Duration = Duration::from_secs(90 * 86_400);
 
 #[derive(Deserialize)]
 struct OwnId {
