@@ -23,8 +23,12 @@ mod halts;
 mod imports;
 #[path = "store/jobs.rs"]
 mod jobs;
+#[path = "store/journeys.rs"]
+mod journeys;
 #[path = "store/media.rs"]
 mod media;
+#[path = "store/probes.rs"]
+mod probes;
 #[path = "store/requests.rs"]
 mod requests;
 #[path = "store/slots.rs"]

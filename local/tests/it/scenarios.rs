@@ -7,12 +7,14 @@ mod contacts;
 mod faults;
 mod funnel;
 mod graph;
+mod health;
 mod kill;
 mod lifecycle;
 mod media;
 mod preflight;
 mod samples;
 mod signatures;
+mod talks;
 mod templates;
 
 use std::time::{Duration, Instant};
