@@ -36,7 +36,9 @@ use serde::de::DeserializeOwned;
 pub use self::attempts::{Claimed, Learned, Told};
 pub use self::campaigns::{Listed, PageState, Transition};
 pub use self::consent::{Confirmed, ONE_CONFIRMATION_IN, Outcome};
-pub use self::contacts::Upserted;
+pub use self::contacts::{
+    Evidence, Found, Known, LookFor, Merged, Move, Resolved, Sighting, Unmerged, Upsert, Upserted,
+};
 pub use self::halts::Followed;
 pub use self::idempotency::Idempotency;
 pub use self::jobs::Taken;

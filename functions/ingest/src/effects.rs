@@ -13,6 +13,7 @@ use shared::attempt::pricing::Pricing;
 use shared::attempt::{AttemptKey, Evidence};
 use shared::blob::key;
 use shared::consent::Wish;
+use shared::contact::alias::Alias;
 use shared::conversation::Happened;
 use shared::id::{AccountId, ContactId, EventId, WorkspaceId};
 use shared::meta::webhook;
@@ -60,8 +61,8 @@ struct Recorded {
 pub(crate) struct Word {
     /// Whom it was told.
     pub(crate) workspace: WorkspaceId,
-    /// The person's number, or `wa_id`; not in any log.
-    pub(crate) digits: String,
+    /// What they are known under: the tag of an [`Alias`].
+    pub(crate) alias: String,
     /// For or against.
     pub(crate) wish: Wish,
     /// How we know.
@@ -331,10 +332,12 @@ async fn answer(ingest: &Ingest, answers: BTreeMap<EventId, SendCommand>, outcom
 }
 
 async fn hear(ingest: &Ingest, word: &Word) -> Result<(), StoreError> {
-    let Word { workspace, digits, wish, source, at } = word;
+    let Word { workspace, alias, wish, source, at } = word;
+    // It was an identifier when it was written down.
+    let Ok(alias) = Alias::of_tag(alias) else { return Ok(()) };
     match wish {
-        Wish::Messages => ingest.core.opt_in(*workspace, digits, source, *at).await,
-        Wish::NoMessages => ingest.core.opt_out(*workspace, digits, source, *at).await,
+        Wish::Messages => ingest.core.opt_in_by(*workspace, &alias, source, *at).await,
+        Wish::NoMessages => ingest.core.opt_out_by(*workspace, &alias, source, *at).await,
     }
 }
 

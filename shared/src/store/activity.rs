@@ -1,7 +1,9 @@
 //! Rows of the activity feed.
 
+use aws_sdk_dynamodb::types::{Put as TransactPut, TransactWriteItem};
+
 use super::expression::Update;
-use super::{Core, Item, Put, StoreError, keys, number, text};
+use super::{Core, Item, Put, StoreError, keys, number, text, write};
 use crate::activity::{Content, Event};
 use crate::archive::Place;
 use crate::id::{AccountId, EventId, WorkspaceId};
@@ -35,13 +37,7 @@ impl Core {
         place: Option<&Place>,
     ) -> Result<(), StoreError> {
         let key = keys::event(workspace, account, event.id, event.at);
-        let list = match (&event.content, workspace, event.contact) {
-            (Content::MetaQuarantined { .. }, ..) => Some(keys::quarantined_list(workspace)),
-            (_, Some(workspace), Some(contact)) => Some(keys::contact_events_list(workspace, contact)),
-            _ => None,
-        };
-        let mut more = Item::new();
-        more.extend(list.map(|list| ("list".to_owned(), text(&list))));
+        let mut more = list(workspace, event);
         more.extend(place.map(|place| (ARCHIVED.to_owned(), text(&place.to_string()))));
         let Put::There(known) = self.put_new("event", key.clone(), event, more).await? else { return Ok(()) };
         let seen_before = known.get("seen").and_then(|seen| seen.as_n().ok()?.parse::<i64>().ok());
@@ -68,4 +64,31 @@ impl Core {
         let at = UnixMillis(i64::try_from(id.ulid().timestamp_ms()).unwrap_or(i64::MAX));
         self.get("event", keys::event(Some(workspace), Some(account), id, at)).await
     }
+
+    /// An event of the workspace and of none of its accounts, as part of a transaction that fails if it is there.
+    pub(super) fn event_in_transaction(
+        &self,
+        workspace: WorkspaceId,
+        event: &Event,
+    ) -> Result<TransactWriteItem, StoreError> {
+        let mut item = write("event", keys::event(Some(workspace), None, event.id, event.at), event)?;
+        item.extend(list(Some(workspace), event));
+        let put = TransactPut::builder()
+            .table_name(&self.table)
+            .set_item(Some(item))
+            .condition_expression("attribute_not_exists(pk)")
+            .build()
+            .map_err(|error| StoreError::Unavailable { operation: "TransactWriteItems", message: error.to_string() })?;
+        Ok(TransactWriteItem::builder().put(put).build())
+    }
+}
+
+/// What puts an event into its contact's list, or into that of what waits for a fix.
+fn list(workspace: Option<WorkspaceId>, event: &Event) -> Item {
+    let list = match (&event.content, workspace, event.contact) {
+        (Content::MetaQuarantined { .. }, ..) => Some(keys::quarantined_list(workspace)),
+        (_, Some(workspace), Some(contact)) => Some(keys::contact_events_list(workspace, contact)),
+        _ => None,
+    };
+    list.map(|list| ("list".to_owned(), text(&list))).into_iter().collect()
 }

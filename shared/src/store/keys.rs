@@ -9,6 +9,7 @@ use super::Item;
 use crate::activity;
 use crate::attempt::{AttemptKey, Seq, Shard};
 use crate::campaign::PageNumber;
+use crate::contact::alias::Alias;
 use crate::id::{AccountId, CampaignId, ContactId, EventId, ImportId, MediaId, UploadId, WorkspaceId};
 use crate::link::code::LinkId;
 use crate::phone::canonical_digits;
@@ -162,13 +163,56 @@ pub fn touch(workspace: WorkspaceId, digits: &str, campaign: CampaignId) -> Key 
 /// ([`wa_id_variants`](crate::phone::wa_id_variants)) have one row.
 #[must_use]
 pub fn phone_alias(workspace: WorkspaceId, digits: &str) -> Key {
-    Key::new(phone_alias_pk(workspace, &canonical_digits(digits)), "ALIAS")
+    Key::new(phone_alias_pk(workspace, &canonical_digits(digits)), ALIAS)
+}
+
+/// Sort key of the row that tells whose an identifier is.
+pub const ALIAS: &str = "ALIAS";
+
+/// Whose an identifier is; a number's is [`phone_alias`].
+#[must_use]
+pub fn alias(workspace: WorkspaceId, alias: &Alias) -> Key {
+    Key::new(format!("WS#{workspace}#ALIAS#{}", alias.tag()), ALIAS)
+}
+
+/// What the sort key of an identifier in its contact's partition starts with.
+pub const CONTACT_ALIAS_PREFIX: &str = "ALIAS#";
+
+/// An identifier among those of its contact.
+#[must_use]
+pub fn contact_alias(workspace: WorkspaceId, contact: ContactId, alias: &Alias) -> Key {
+    Key::new(contact_pk(workspace, contact), format!("{CONTACT_ALIAS_PREFIX}{}", alias.tag()))
+}
+
+/// Partition of a contact and of what belongs to it.
+#[must_use]
+pub fn contact_pk(workspace: WorkspaceId, contact: ContactId) -> String {
+    format!("WS#{workspace}#CONTACT#{contact}")
+}
+
+/// Partition of the contacts that have a word in their name that begins with this character. Sort keys are the word and
+/// the contact.
+#[must_use]
+pub fn contacts_by_name_pk(workspace: WorkspaceId, initial: char) -> String {
+    format!("WS#{workspace}#CONTACTS_BY_NAME#{initial}")
+}
+
+/// Partition of the contacts that have this tag. Sort keys are the contacts.
+#[must_use]
+pub fn contacts_by_tag_pk(workspace: WorkspaceId, shard: Shard, tag: &str) -> String {
+    format!("WS#{workspace}#CONTACTS_BY_TAG#{:02}#{tag}", shard.0)
+}
+
+/// Partition of the contacts of this persona. Sort keys are the contacts.
+#[must_use]
+pub fn contacts_by_persona_pk(workspace: WorkspaceId, shard: Shard, persona: &str) -> String {
+    format!("WS#{workspace}#CONTACTS_BY_PERSONA#{:02}#{persona}", shard.0)
 }
 
 /// A contact.
 #[must_use]
 pub fn contact(workspace: WorkspaceId, contact: ContactId) -> Key {
-    Key::new(format!("WS#{workspace}#CONTACT#{contact}"), "CONTACT")
+    Key::new(contact_pk(workspace, contact), "CONTACT")
 }
 
 /// What the sort key of a contact's conversation with an account starts with.
