@@ -19,6 +19,8 @@ mod counters;
 mod evidence;
 #[path = "store/halts.rs"]
 mod halts;
+#[path = "store/identity.rs"]
+mod identity;
 #[path = "store/imports.rs"]
 mod imports;
 #[path = "store/jobs.rs"]
@@ -31,6 +33,8 @@ mod requests;
 mod slots;
 #[path = "store/templates.rs"]
 mod templates;
+#[path = "store/webhooks.rs"]
+mod webhooks;
 
 use std::future::Future;
 

@@ -12,7 +12,7 @@ pub mod pricing;
 use serde::{Deserialize, Serialize};
 
 use crate::campaign::{PageNumber, VariantIndex};
-use crate::id::{AccountId, CampaignId, EventId, WorkspaceId};
+use crate::id::{AccountId, CampaignId, ContactId, EventId, WorkspaceId};
 use crate::phone::PhoneNumber;
 use crate::time::UnixMillis;
 
@@ -39,8 +39,9 @@ pub struct AttemptKey {
     pub seq: Seq,
 }
 
-/// When something happened, and when we learned of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// When something happened, and when we learned of it. Of two reports the lesser is kept: the earlier one, and of one that
+/// came twice the one that we saw first, whichever was taken in first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Moment {
     /// When it happened: Meta's whole second for what Meta reports, our own clock otherwise.
     pub at: UnixMillis,
@@ -153,11 +154,11 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// Of two failures of one attempt the earlier is kept; the code decides between equal times, so that the order
-    /// in which they are learned does not matter.
+    /// Of two failures of one attempt the earlier is kept; the code decides between equal times, and of the same failure
+    /// the one that we saw first is kept, so that the order in which they are learned does not matter.
     #[must_use]
     pub fn comes_before(&self, other: &Self) -> bool {
-        (self.at, self.code) < (other.at, other.code)
+        (self.at, self.code, self.seen) < (other.at, other.code, other.seen)
     }
 }
 
@@ -182,6 +183,9 @@ pub struct Attempt {
     /// The recipient's name, if the audience has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// The person, if the number was known as somebody's when it was claimed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contact: Option<ContactId>,
     /// The account it is sent from.
     pub account: AccountId,
     /// Which variant of the message.
@@ -366,6 +370,7 @@ impl Attempt {
             v: 1,
             phone,
             name: None,
+            contact: None,
             account,
             variant,
             page,
@@ -426,7 +431,7 @@ impl Attempt {
     #[must_use]
     pub fn is_news(&self, evidence: &Evidence) -> bool {
         match evidence {
-            Evidence::Flag(flag, moment) => self.flag(*flag).is_none_or(|known| moment.at < known.at),
+            Evidence::Flag(flag, moment) => self.flag(*flag).is_none_or(|known| *moment < known),
             Evidence::Failed(failure) => self.failed.as_ref().is_none_or(|known| failure.comes_before(known)),
         }
     }

@@ -105,7 +105,6 @@ static DEFAULTS: LazyLock<ConsentSettings> = LazyLock::new(|| {
     let languages: BTreeMap<String, Language> =
         serde_json::from_str(include_str!("consent/words.json")).unwrap_or_default();
     let mut settings = ConsentSettings {
-        v: 1,
         opt_out_keywords: BTreeMap::new(),
         opt_in_keywords: BTreeMap::new(),
         confirmation: Confirmation {

@@ -54,6 +54,9 @@ const SAME_NEWS_MICROS: i64 = 4_000_000;
 /// After being told "too fast" (Meta, error 130429) the rate is halved and comes back in this time, evenly.
 const RECOVERY_S: i64 = 60;
 
+/// Stands for the replies to people's words among the campaigns that share an account's rate.
+pub const REPLIES: CampaignId = CampaignId::from_ulid(ulid::Ulid::nil());
+
 /// What is stored of an account's rate.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {

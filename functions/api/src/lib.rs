@@ -16,6 +16,7 @@ mod media;
 mod outlook;
 mod preflight;
 mod reservation;
+mod settings;
 mod templates;
 mod terms;
 mod uploads;
@@ -164,6 +165,7 @@ pub fn router(api: Api) -> Router {
         .route("/v1/contacts/{id}", get(contacts::one))
         .route("/v1/contacts/imports/{id}", get(imports::one))
         .route("/v1/contacts/imports/{id}/rejects", get(imports::rejects))
+        .route("/v1/settings/consent", get(settings::consent).put(settings::set_consent))
         .route("/v1/media", get(media::list))
         .route("/v1/media/{id}", get(media::one).delete(media::delete));
     Router::new()

@@ -52,7 +52,7 @@ pub(crate) async fn admit(
 async fn judge(
     send: &Send,
     context: &Context,
-    candidate: Candidate,
+    mut candidate: Candidate,
     consents: &HashMap<String, Consent>,
     look_back: Duration,
 ) -> Result<(Candidate, u64, Result<(), Refusal>), StoreError> {
@@ -60,7 +60,10 @@ async fn judge(
     let digits = candidate.recipient.phone.digits();
     let (workspace, id) = (context.campaign.workspace, context.campaign.id);
     let recent = send.core.earlier_messages(workspace, context.account.id, id, digits, look_back, now).await?;
-    let person = Person::of(consents.get(digits), &recent);
+    let consent = consents.get(digits);
+    // The row is born with its person, so that whoever reads it later need not ask whose number it was.
+    candidate.attempt.contact = candidate.attempt.contact.or_else(|| consent?.contact);
+    let person = Person::of(consent, &recent);
     let text = readable(&candidate.content);
     let outgoing = Outgoing::new(&candidate.content, &text, context.campaign.category);
     let verdict = decide(&context.account.safety, &person, &outgoing, now);

@@ -3,6 +3,7 @@
 //! unknown, but never sent to twice.
 
 mod breaker;
+mod confirm;
 mod context;
 mod gate;
 mod look;
@@ -34,6 +35,7 @@ use shared::store::Core;
 use shared::time::UnixMillis;
 
 use crate::breaker::Breaker;
+use crate::confirm::Confirmed;
 use crate::pacer::Pacer;
 use crate::page::PageOutcome;
 
@@ -169,6 +171,19 @@ async fn one(send: &Send, message: SqsMessage) -> Option<String> {
                     Some(id)
                 }
             };
+        }
+        SendCommand::Confirm { workspace, account, word } => {
+            let waits = match confirm::send(send, workspace, account, word).await {
+                Ok(Confirmed::Done) => return None,
+                Ok(Confirmed::Later(until)) => {
+                    send.pages.send(&command, until.since(UnixMillis::now()).max(SHORTEST_WAIT)).await
+                }
+                Err(error) => {
+                    tracing::error!(%word, %error, "a word could not be answered");
+                    return Some(id);
+                }
+            };
+            return waits.is_err().then_some(id);
         }
     };
     match page::send(send, workspace, campaign, page).await {

@@ -22,9 +22,6 @@ const MAX_REPLY_CHARS: usize = 1_024;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ConsentSettings {
-    /// Version of the stored shape.
-    #[serde(default = "first_version")]
-    pub v: u8,
     /// Words against messages, by language.
     #[serde(default = "opt_out_keywords")]
     pub opt_out_keywords: BTreeMap<String, Vec<String>>,
@@ -69,10 +66,6 @@ pub struct Fault {
     pub pointer: String,
     /// What is wrong.
     pub reason: String,
-}
-
-const fn first_version() -> u8 {
-    1
 }
 
 fn opt_out_keywords() -> BTreeMap<String, Vec<String>> {

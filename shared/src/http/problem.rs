@@ -218,7 +218,7 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Unavailable { .. } => Self::unavailable(&error),
-            StoreError::Damaged { .. } => Self::internal(&error),
+            StoreError::Refused { .. } | StoreError::Damaged { .. } => Self::internal(&error),
         }
     }
 }

@@ -57,7 +57,7 @@ impl Core {
         workspace: WorkspaceId,
         settings: &ConsentSettings,
     ) -> Result<(), StoreError> {
-        let stored = Stored { settings: settings.clone() };
+        let stored = Stored { v: 1, settings: settings.clone() };
         let item = write("consent settings", keys::consent_settings(workspace), &stored)?;
         self.client
             .put_item()
@@ -158,5 +158,6 @@ impl Core {
 /// The settings within their row, whose keys they do not know.
 #[derive(Serialize, Deserialize)]
 struct Stored {
+    v: u8,
     settings: ConsentSettings,
 }

@@ -63,3 +63,61 @@ async fn a_reply_a_status_and_a_preference_are_words_for_or_against_messages() {
     assert!(consents.is_empty(), "a word with stop in it is none against messages");
     stack.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_keyword_is_answered_once_in_the_persons_language_and_the_words_are_the_workspaces() {
+    let (stack, api) = stack(People::default(), None).await;
+    account(&api).await;
+    let path = "/v1/settings/consent";
+    let defaults = api.get(path).await.unwrap();
+    assert_eq!(defaults["confirmation"]["enabled"], false);
+    assert!(defaults["opt_out_keywords"]["en"].as_array().unwrap().contains(&json!("stop")));
+    let wrong = json!({"opt_out_keywords": {"english": ["stop"]}, "confirmation": {"opt_in": " "}});
+    let (status, problem) = put(&stack, path, &wrong).await;
+    assert_eq!((status, problem["errors"].as_array().unwrap().len()), (422, 2), "{problem}");
+    let (status, _) = put(&stack, path, &json!({"words": []})).await;
+    assert_eq!(status, 422);
+    assert_eq!(api.get(path).await.unwrap(), defaults);
+
+    let replies = json!({"en": "You are off the list.", "pt": "Voc\u{ea} saiu da lista."});
+    let settings = json!({"confirmation": {"enabled": true, "opt_out": replies}});
+    let (status, set) = put(&stack, path, &settings).await;
+    assert_eq!((status, &set["confirmation"]["enabled"]), (200, &json!(true)));
+    assert_eq!(set, api.get(path).await.unwrap());
+    let now = shared::time::UnixMillis::now().seconds();
+    let text = |from: &str, id: &str, body: &str| json!({"messages": [{"id": id, "from": from, "timestamp": now.to_string(), "type": "text", "text": {"body": body}}]});
+    for _ in 0..3 {
+        notify(&stack, "messages", text("60123450001", "wamid.A", "Stop")).await;
+    }
+    notify(&stack, "messages", text("60123450001", "wamid.B", "STOP!!")).await;
+    notify(&stack, "messages", text("60123450002", "wamid.C", "sair")).await;
+    // Too old for a reply: the window that it opened is closed.
+    let old = json!({"messages": [{"id": "wamid.D", "from": "60123450003", "timestamp": (now - 90_000).to_string(), "type": "text", "text": {"body": "stop"}}]});
+    notify(&stack, "messages", old).await;
+    for digits in ["60123450001", "60123450002", "60123450003"] {
+        opted_out(&stack, digits, true).await;
+    }
+    until("both replies", Duration::from_secs(20), async || (confirmed(&stack).await == 2).then_some(Value::Null))
+        .await;
+    // A word for messages is answered for itself, and is behind whatever was still to come of the others.
+    notify(&stack, "messages", text("60123450001", "wamid.E", "start")).await;
+    until("the third reply", Duration::from_secs(20), async || (confirmed(&stack).await == 3).then_some(Value::Null))
+        .await;
+    let ledger = stack.simulator().unwrap().ledger();
+    let sent = |digits: &str| ledger.recipients.get(digits).map_or(0, |recipient| recipient.messages.len());
+    assert_eq!(["60123450001", "60123450002", "60123450003"].map(sent), [2, 1, 0]);
+    stack.shutdown().await;
+}
+
+async fn put(stack: &Stack, path: &str, body: &Value) -> (u16, Value) {
+    let request = reqwest::Client::new().put(format!("{}{path}", stack.base_url())).bearer_auth(stack.admin_key());
+    let answer = request.json(body).send().await.unwrap();
+    (answer.status().as_u16(), answer.json().await.unwrap())
+}
+
+/// How many replies Meta has taken.
+async fn confirmed(stack: &Stack) -> usize {
+    let found = stack.engines().dynamodb().scan().table_name("thirdtick-core").send().await.unwrap();
+    let kinds = found.items.unwrap_or_default().into_iter().filter_map(|item| item.get("type")?.as_s().ok().cloned());
+    kinds.filter(|kind| kind == "contact.consent_confirmed").count()
+}
