@@ -19,6 +19,8 @@ mod counters;
 mod evidence;
 #[path = "store/halts.rs"]
 mod halts;
+#[path = "store/identity.rs"]
+mod identity;
 #[path = "store/imports.rs"]
 mod imports;
 #[path = "store/jobs.rs"]

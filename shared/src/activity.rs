@@ -12,8 +12,8 @@ use ulid::Ulid;
 use self::custom::{AssignedReport, CustomReport, ResolvedReport, SentReport};
 use self::reported::{
     AccountReport, CallReport, ConfirmationReport, ConsentReport, CreatedReport, EchoReport, GroupReport,
-    HandOverReport, HistoryReport, ImportReport, MessageDetail, MetaClickReport, PersonReport, StatusReport,
-    TemplateReport,
+    HandOverReport, HistoryReport, ImportReport, MergeReport, MessageDetail, MetaClickReport, PersonReport,
+    StatusReport, TemplateReport,
 };
 use crate::attempt::{AttemptKey, Seq, Shard};
 use crate::campaign::VariantIndex;
@@ -56,6 +56,9 @@ pub struct Click {
     /// `Sec-Purpose`, `Purpose` or `X-Moz`: the browser says that nobody has clicked yet.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub prefetch: bool,
+    /// Who it was, once that is worked out; address and user agent are gone then, and `country` is the answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub visitor: Option<Visitor>,
 }
 
 impl Click {
@@ -186,6 +189,12 @@ pub enum Content {
     /// A person has become known.
     #[serde(rename = "contact.created")]
     ContactCreated(CreatedReport),
+    /// Two contacts were found to be one person; the event is in the list of the one that stays.
+    #[serde(rename = "contact.merged")]
+    ContactMerged(MergeReport),
+    /// That was undone.
+    #[serde(rename = "contact.unmerged")]
+    ContactUnmerged(MergeReport),
     /// A person wants no more messages.
     #[serde(rename = "contact.opted_out")]
     ContactOptedOut(ConsentReport),
@@ -343,6 +352,8 @@ impl Content {
             Self::ContactPreferred(_) => "contact.preference_changed",
             Self::ContactChanged(_) => "contact.changed",
             Self::ContactCreated(_) => "contact.created",
+            Self::ContactMerged(_) => "contact.merged",
+            Self::ContactUnmerged(_) => "contact.unmerged",
             Self::ContactOptedOut(_) => "contact.opted_out",
             Self::ContactOptedIn(_) => "contact.opted_in",
             Self::ConsentConfirmed(_) => "contact.consent_confirmed",

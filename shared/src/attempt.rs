@@ -39,8 +39,9 @@ pub struct AttemptKey {
     pub seq: Seq,
 }
 
-/// When something happened, and when we learned of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// When something happened, and when we learned of it. Of two reports the lesser is kept: the earlier one, and of one that
+/// came twice the one that we saw first, whichever was taken in first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Moment {
     /// When it happened: Meta's whole second for what Meta reports, our own clock otherwise.
     pub at: UnixMillis,
@@ -153,11 +154,11 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// Of two failures of one attempt the earlier is kept; the code decides between equal times, so that the order
-    /// in which they are learned does not matter.
+    /// Of two failures of one attempt the earlier is kept; the code decides between equal times, and of the same failure
+    /// the one that we saw first is kept, so that the order in which they are learned does not matter.
     #[must_use]
     pub fn comes_before(&self, other: &Self) -> bool {
-        (self.at, self.code) < (other.at, other.code)
+        (self.at, self.code, self.seen) < (other.at, other.code, other.seen)
     }
 }
 
@@ -430,7 +431,7 @@ impl Attempt {
     #[must_use]
     pub fn is_news(&self, evidence: &Evidence) -> bool {
         match evidence {
-            Evidence::Flag(flag, moment) => self.flag(*flag).is_none_or(|known| moment.at < known.at),
+            Evidence::Flag(flag, moment) => self.flag(*flag).is_none_or(|known| *moment < known),
             Evidence::Failed(failure) => self.failed.as_ref().is_none_or(|known| failure.comes_before(known)),
         }
     }

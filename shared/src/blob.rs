@@ -41,7 +41,7 @@ pub enum BlobError {
     /// S3 refused or could not be reached: retry.
     #[error("{operation} of {key} failed: {message}")]
     Unavailable {
-        /// `put`, `get`, `head`, `copy`, `delete` or `presign`.
+        /// `put`, `get`, `head`, `list`, `copy`, `delete` or `presign`.
         operation: &'static str,
         /// The object's key.
         key: String,
@@ -208,6 +208,25 @@ impl Bucket {
             }
             Err(error) => Err(unavailable("get", key, &DisplayErrorContext(&error))),
         }
+    }
+
+    /// The keys that start with `prefix` and are greater than `after`, in order, at most `limit` (S3: 1,000). An empty list
+    /// is the end.
+    ///
+    /// # Errors
+    /// [`BlobError::Unavailable`].
+    pub async fn list(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<String>, BlobError> {
+        let listed = self
+            .client
+            .list_objects_v2()
+            .bucket(&self.name)
+            .prefix(prefix)
+            .set_start_after(after.map(str::to_owned))
+            .max_keys(i32::try_from(limit).unwrap_or(1_000))
+            .send()
+            .await
+            .map_err(|error| unavailable("list", prefix, &DisplayErrorContext(&error)))?;
+        Ok(listed.contents.unwrap_or_default().into_iter().filter_map(|object| object.key).collect())
     }
 
     /// Copies an object within the bucket. `etag` is the version that is meant.

@@ -6,6 +6,7 @@
 
 pub mod account;
 pub mod activity;
+pub mod archive;
 pub mod attempt;
 pub mod aws;
 pub mod blob;

@@ -6,10 +6,12 @@ use aws_sdk_sqs::error::DisplayErrorContext;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::activity::Click;
+use crate::archive::Place;
 use crate::blob::{BlobError, Bucket, key};
 use crate::campaign::PageNumber;
 use crate::collected::Collected;
 use crate::id::{AccountId, CampaignId, EventId, ImportId, WorkspaceId, ulid_at};
+use crate::store::keys::Key;
 use crate::time::UnixMillis;
 use crate::told::ToldEvents;
 
@@ -51,6 +53,34 @@ pub enum Inbound {
         /// Where the message lies in the bucket.
         key: String,
     },
+    /// A message of the archive is taken in once more, because something of it was quarantined.
+    Again(Again),
+}
+
+/// What was quarantined and is tried again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Again {
+    /// When that was asked for.
+    pub asked_at: UnixMillis,
+    /// The message it came with.
+    pub place: Place,
+    /// The rows that are resolved if it is taken in now.
+    pub quarantined: Vec<Key>,
+}
+
+impl Inbound {
+    /// When it was taken in; for a click, when it was followed.
+    #[must_use]
+    pub fn received_at(&self) -> UnixMillis {
+        match self {
+            Self::MetaWebhook { received_at, .. } | Self::MetaWebhookObject { received_at, .. } => *received_at,
+            Self::Click(click) => click.at,
+            Self::Collected(collected) => collected.received_at,
+            Self::Told(told) => told.received_at,
+            Self::Overflow { received_at, .. } => *received_at,
+            Self::Again(again) => again.asked_at,
+        }
+    }
 }
 
 /// [`Inbound::MetaWebhook`] as it is written, without owning the body.

@@ -21,12 +21,14 @@ mod media;
 mod own_ids;
 mod planning;
 mod probes;
+mod quarantine;
 pub mod rollups;
 pub mod schema;
 mod templates;
 mod throttles;
 mod touches;
 mod write_keys;
+pub mod whole;
 
 use std::collections::HashMap;
 
@@ -39,13 +41,16 @@ use serde::de::DeserializeOwned;
 pub use self::attempts::{Claimed, Learned, Told};
 pub use self::campaigns::{Listed, PageState, Transition};
 pub use self::consent::{Confirmed, ONE_CONFIRMATION_IN, Outcome};
-pub use self::contacts::Upserted;
+pub use self::contacts::{
+    Evidence, Found, Known, LookFor, Merged, Move, Resolved, Sighting, Unmerged, Upsert, Upserted,
+};
 pub use self::feed::FeedDay;
 pub use self::halts::Followed;
 pub use self::idempotency::Idempotency;
 pub use self::jobs::Taken;
 pub use self::media::{Deletion, MetaClaim, Registered};
 pub use self::probes::{AppsAsked, Watched};
+pub use self::quarantine::{Quarantined, QuarantinedPage};
 pub use self::touches::Touch;
 
 /// A stored item as the SDK gives it.
@@ -93,6 +98,14 @@ pub enum StoreError {
         /// What the SDK says; holds no item.
         message: String,
     },
+    /// DynamoDB does not take this write, now or later: it is malformed, or too large. Retrying does not help.
+    #[error("{operation} was refused: {message}")]
+    Refused {
+        /// What was tried.
+        operation: &'static str,
+        /// What the SDK says; holds no item.
+        message: String,
+    },
     /// A stored item has not the shape that this version reads. Retrying does not help.
     #[error("a stored {what} cannot be read")]
     Damaged {
@@ -102,6 +115,18 @@ pub enum StoreError {
         #[source]
         source: serde_dynamo::Error,
     },
+}
+
+/// Errors of DynamoDB's that come again with every try (AWS, error handling with DynamoDB): what was asked for is wrong, or
+/// does not fit.
+const PERMANENT: [&str; 2] = ["ValidationException", "ItemCollectionSizeLimitExceededException"];
+
+impl StoreError {
+    /// Whether trying again is of no use.
+    #[must_use]
+    pub const fn is_permanent(&self) -> bool {
+        matches!(self, Self::Refused { .. } | Self::Damaged { .. })
+    }
 }
 
 impl Core {
@@ -274,9 +299,14 @@ where
     R: std::fmt::Debug,
 {
     // The context of a service error may repeat the request's values, so of those only code and message are kept.
-    let message = match error.as_service_error() {
-        Some(service) => format!("{}: {}", service.code().unwrap_or("unknown"), service.message().unwrap_or("")),
-        None => DisplayErrorContext(error).to_string(),
+    let Some(service) = error.as_service_error() else {
+        return StoreError::Unavailable { operation, message: DisplayErrorContext(error).to_string() };
     };
-    StoreError::Unavailable { operation, message }
+    let code = service.code().unwrap_or("unknown");
+    let message = format!("{code}: {}", service.message().unwrap_or(""));
+    if PERMANENT.contains(&code) {
+        StoreError::Refused { operation, message }
+    } else {
+        StoreError::Unavailable { operation, message }
+    }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use futures::{StreamExt, TryStreamExt};
 use shared::attempt::{Attempt, AttemptKey};
+use shared::contact::alias::Kind;
 use shared::http::problem::Problem;
 use shared::id::{AccountId, ContactId, EventId, WorkspaceId};
 use shared::journey::trace::Trace;
@@ -57,16 +58,23 @@ pub(crate) struct Way {
     pub(crate) complete: bool,
 }
 
-/// The caller's contact of this id: the id that stands for the person, all ids that are theirs, and their numbers.
+/// The caller's contact of this id: the id that stands for the person, all ids that are theirs, and every number that is or
+/// was.
 async fn person(
     core: &Core,
     workspace: WorkspaceId,
     id: &str,
 ) -> Result<(ContactId, Vec<ContactId>, BTreeSet<String>), Problem> {
     let id: ContactId = id.parse().map_err(|_| Problem::not_found("contact"))?;
-    let contact = core.contact(workspace, id).await?.ok_or_else(|| Problem::not_found("contact"))?;
-    let numbers = contact.phone.iter().map(|phone| phone.digits().to_owned()).collect();
-    Ok((contact.id, vec![contact.id], numbers))
+    let family = core.family_of(workspace, id).await?.ok_or_else(|| Problem::not_found("contact"))?;
+    let given = family.members().filter_map(|contact| contact.phone.as_ref()).map(|phone| phone.digits().to_owned());
+    let mut numbers: BTreeSet<String> = given.collect();
+    for known in core.aliases_of(workspace, &family).await? {
+        if known.alias.kind() == Kind::Phone {
+            numbers.insert(known.alias.value().to_owned());
+        }
+    }
+    Ok((family.root.id, family.ids().collect(), numbers))
 }
 
 impl Way {
@@ -94,7 +102,12 @@ impl Way {
             .buffered(AT_ONCE)
             .try_collect::<Vec<_>>()
             .await?;
-        Ok(Self { contact, contacts, places, attempts: attempts.into_iter().flatten().collect(), complete })
+        // A number may have been somebody else's before or since.
+        let theirs = attempts.into_iter().flatten().filter(|(_, attempt): &(AttemptKey, Attempt)| {
+            attempt.contact.is_none_or(|contact| contacts.contains(&contact))
+        });
+        let attempts = theirs.collect();
+        Ok(Self { contact, contacts, places, attempts, complete })
     }
 
     /// What sessions and conversations are told from: the newest events, and what became of our messages. `false`: there

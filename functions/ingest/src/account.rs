@@ -35,7 +35,8 @@ pub(crate) async fn take_in(ingest: &Ingest, effects: &mut Effects, origin: &Ori
     };
     let at = time_of(item.entry_time, origin.seen);
     for of in &accounts {
-        for told in &told {
+        // What Meta told of accounts before is on their rows already.
+        for told in told.iter().filter(|_| !ingest.is_replay()) {
             effects.tell(*of, News { at, told: told.clone() });
         }
     }
@@ -46,7 +47,8 @@ pub(crate) async fn take_in(ingest: &Ingest, effects: &mut Effects, origin: &Ori
     for route in accounts.iter().copied().map(Some).chain(nobody) {
         let Some(content) = report::content(&item.event, &raw) else { return Ok(()) };
         let origin = Origin { route, ..*origin };
-        let id = origin.id(origin.time(), &item.field, &[waba, number, &raw]);
+        let identity = [waba, number, raw.as_str()];
+        let id = origin.id(origin.dated(ingest, None, &identity).await?, &item.field, &identity);
         effects.record(route, origin.event(id, None, content));
     }
     Ok(())

@@ -11,7 +11,7 @@ use shared::meta::webhook::{
 use shared::time::UnixMillis;
 
 use crate::effects::Effects;
-use crate::origin::{Origin, at_or_day, json, kept};
+use crate::origin::{Origin, json, kept};
 use crate::people::{self, Meeting, Person};
 use crate::{Ingest, NotIngested};
 
@@ -62,7 +62,7 @@ async fn echoed(
     let at = UnixMillis::from_seconds(timestamp_s);
     let person = person.completed_by(origin.item.contact.as_ref());
     let meeting = Meeting { at, by: "echo", what: &report.wamid, name: people::name_of(origin.item) };
-    let contact = people::meet(ingest, effects, origin, &person, &meeting).await?;
+    let contact = people::meet(ingest, origin, &person, &meeting).await?;
     if let Some(contact) = contact {
         effects.happened(origin, contact, Happened { outbound_at: Some(at), ..Happened::default() });
     }
@@ -72,8 +72,14 @@ async fn echoed(
 }
 
 /// The import of the app's history goes on.
-pub(crate) fn history(effects: &mut Effects, origin: &Origin<'_>, progress: &HistoryProgress) {
-    let id = origin.id(origin.time(), "history", &[&json(progress)]);
+pub(crate) async fn history(
+    ingest: &Ingest,
+    effects: &mut Effects,
+    origin: &Origin<'_>,
+    progress: &HistoryProgress,
+) -> Result<(), NotIngested> {
+    let raw = json(progress);
+    let id = origin.id(origin.dated(ingest, None, &[&raw]).await?, "history", &[&raw]);
     let content = Content::HistoryProgressed(HistoryReport {
         phase: progress.phase,
         progress: progress.progress,
@@ -81,6 +87,7 @@ pub(crate) fn history(effects: &mut Effects, origin: &Origin<'_>, progress: &His
         raw: kept(progress),
     });
     effects.record(origin.route, origin.event(id, None, content));
+    Ok(())
 }
 
 /// A message of the app's history, in either direction. Media come a second time, with another type.
@@ -97,7 +104,7 @@ pub(crate) async fn history_message(
     let other = if outbound { message.to.as_ref() } else { message.from.as_ref() };
     let person = Person::of(message.thread_id.as_ref().or(other), None).completed_by(origin.item.contact.as_ref());
     let meeting = Meeting { at, by: "history", what: &message.wamid, name: people::name_of(origin.item) };
-    let contact = people::meet(ingest, effects, origin, &person, &meeting).await?;
+    let contact = people::meet(ingest, origin, &person, &meeting).await?;
     let kind = message.content.kind();
     let id = origin.id(at, "imported", &[&message.wamid, kind]);
     let content = Content::MessageImported(ImportReport {
@@ -118,14 +125,14 @@ pub(crate) async fn contact(
     origin: &Origin<'_>,
     entry: &AppContact,
 ) -> Result<(), NotIngested> {
-    let at = at_or_day(entry.timestamp_s, origin.seen);
     let raw = json(entry);
+    let at = origin.dated(ingest, entry.timestamp_s, &[&raw]).await?;
     let digits: String = entry.phone_number.chars().filter(char::is_ascii_digit).collect();
     let person =
         Person { digits: Some(&digits).filter(|digits| !digits.is_empty()).map(String::as_str), user_id: None };
     let contact = if entry.action == ContactAction::Add {
         let name = entry.full_name.as_ref().or(entry.first_name.as_ref()).map(|name| name.as_str());
-        people::meet(ingest, effects, origin, &person, &Meeting { at, by: "app", what: &raw, name }).await?
+        people::meet(ingest, origin, &person, &Meeting { at, by: "app", what: &raw, name }).await?
     } else {
         people::known(ingest, origin, &person).await?
     };
@@ -146,10 +153,11 @@ pub(crate) async fn hand_over(
     origin: &Origin<'_>,
     told: &HandOver,
 ) -> Result<(), NotIngested> {
-    let at = told.timestamp_s.or(origin.item.entry_time);
+    let raw = json(told);
+    let at = origin.dated(ingest, told.timestamp_s, &[&raw]).await?;
     let person = Person::of(told.sender.as_ref(), told.sender_user_id.as_ref());
     let contact = people::known(ingest, origin, &person).await?;
-    let id = origin.id(at_or_day(at, origin.seen), "hand-over", &[&json(told)]);
+    let id = origin.id(at, "hand-over", &[&raw]);
     let content = Content::ChatHandedOver(HandOverReport {
         event: told.kind.to_string(),
         before: told.previous_owner.clone(),

@@ -8,11 +8,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::StreamExt;
 use shared::account::news::News;
-use shared::activity::{Event, Kept};
+use shared::activity::{Content, Event, Kept};
+use shared::archive::Place;
 use shared::attempt::pricing::Pricing;
 use shared::attempt::{AttemptKey, Evidence, Flag, Moment, Money};
 use shared::blob::key;
 use shared::consent::Wish;
+use shared::contact::alias::Alias;
 use shared::conversation::Happened;
 use shared::id::{AccountId, ContactId, EventId, WorkspaceId};
 use shared::meta::webhook;
@@ -22,7 +24,7 @@ use shared::time::UnixMillis;
 
 use crate::origin::Origin;
 use crate::routes::Route;
-use crate::{Ingest, WRITES_AT_ONCE};
+use crate::{Ingest, NotIngested, WRITES_AT_ONCE};
 
 /// Clocks may differ by this.
 pub(crate) const CLOCKS_DIFFER: Duration = Duration::from_secs(3_600);
@@ -34,7 +36,7 @@ const MAX_INLINE_BYTES: usize = 100 * 1024;
 #[derive(Default)]
 pub(crate) struct Effects {
     attempts: BTreeMap<Subject, Learning>,
-    events: BTreeMap<EventId, (Whose, Event)>,
+    events: BTreeMap<EventId, Recorded>,
     values: BTreeMap<AttemptKey, Won>,
     words: BTreeSet<Word>,
     news: BTreeMap<(WorkspaceId, AccountId), Vec<News>>,
@@ -44,9 +46,6 @@ pub(crate) struct Effects {
     /// Something of it could not even be looked up: the message comes back whatever becomes of the rest.
     again: bool,
 }
-
-/// Whose an event is: a workspace's, and an account's of it, as far as it is known.
-type Whose = (Option<WorkspaceId>, Option<AccountId>);
 
 /// What the earliest conversion that closes an attempt was worth; the event decides between equal times, so that the order
 /// in which they come does not matter.
@@ -59,13 +58,21 @@ struct Won {
 /// A contact's conversation with an account.
 pub(crate) type Talk = (WorkspaceId, ContactId, AccountId);
 
+/// An event, whose it is, and what it was made of.
+struct Recorded {
+    workspace: Option<WorkspaceId>,
+    account: Option<AccountId>,
+    event: Event,
+    place: Option<Place>,
+}
+
 /// A person's word for or against messages. It holds a phone number, so it has no `Debug`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Word {
     /// Whom it was told.
     pub(crate) workspace: WorkspaceId,
-    /// The person's number, or `wa_id`; not in any log.
-    pub(crate) digits: String,
+    /// What they are known under: the tag of an [`Alias`].
+    pub(crate) alias: String,
     /// For or against.
     pub(crate) wish: Wish,
     /// How we know.
@@ -116,6 +123,29 @@ pub(crate) struct Failed {
     values: BTreeSet<AttemptKey>,
 }
 
+/// What became of writing effects.
+#[derive(Default)]
+pub(crate) struct Outcome {
+    /// What could not be written now: whoever needs it comes back.
+    pub(crate) again: Failed,
+    /// What can never be written, one by one, each with the reason: whoever needs it is quarantined.
+    pub(crate) never: Vec<(Failed, String)>,
+}
+
+impl Outcome {
+    /// Notes that something was not written. `what` names it, in ids only.
+    fn note(&mut self, error: &NotIngested, what: &str, add: impl FnOnce(&mut Failed)) {
+        tracing::error!(what, %error, "an effect could not be written");
+        if error.is_permanent() {
+            let mut failed = Failed::default();
+            add(&mut failed);
+            self.never.push((failed, format!("{what}: {error}")));
+        } else {
+            add(&mut self.again);
+        }
+    }
+}
+
 impl Needs {
     /// Whether something it needs has failed.
     pub(crate) fn meets(&self, failed: &Failed) -> bool {
@@ -147,7 +177,7 @@ impl Effects {
 
     /// An event of the feed that may be of a workspace and of none of its accounts.
     pub(crate) fn record_of(&mut self, workspace: Option<WorkspaceId>, account: Option<AccountId>, event: Event) {
-        self.events.insert(event.id, ((workspace, account), event));
+        self.events.insert(event.id, Recorded { workspace, account, event, place: None });
     }
 
     /// A conversion of the attempt's recipient: it closes the attempt. The attempt keeps what the first one was worth; the
@@ -167,6 +197,30 @@ impl Effects {
             }
             Entry::Occupied(_) => {}
         }
+    }
+
+    /// Something that could not be taken in, of a workspace if it is known whose it is.
+    pub(crate) fn quarantine(&mut self, workspace: Option<WorkspaceId>, event: Event) {
+        self.events.insert(event.id, Recorded { workspace, account: None, event, place: None });
+    }
+
+    /// All of it was made of the message at this place of the archive.
+    pub(crate) fn made_of(&mut self, place: &Place) {
+        for recorded in self.events.values_mut() {
+            recorded.place.get_or_insert_with(|| place.clone());
+        }
+    }
+
+    /// What of it is quarantined.
+    pub(crate) fn quarantined(&self) -> impl Iterator<Item = EventId> {
+        let quarantined = |recorded: &&Recorded| matches!(recorded.event.content, Content::MetaQuarantined { .. });
+        self.events.values().filter(quarantined).map(|recorded| recorded.event.id)
+    }
+
+    /// The workspace it concerns, if it names one.
+    pub(crate) fn workspace(&self) -> Option<WorkspaceId> {
+        let of_attempt = self.attempts.keys().next().map(|(key, _)| key.workspace);
+        of_attempt.or_else(|| self.events.values().find_map(|recorded| recorded.workspace))
     }
 
     /// A person's word for or against messages.
@@ -247,33 +301,32 @@ impl Effects {
     }
 
     /// Writes all of it, in no order, and tells what failed. Writing it again changes nothing.
-    pub(crate) async fn write(self, ingest: &Ingest) -> Failed {
-        let mut failed = Failed::default();
+    pub(crate) async fn write(self, ingest: &Ingest) -> Outcome {
+        let mut outcome = Outcome::default();
         let mut learned = futures::stream::iter(self.attempts)
             .map(|(subject, learning)| async move { (subject, learn(ingest, &subject, &learning).await) })
             .buffer_unordered(WRITES_AT_ONCE);
         while let Some((subject, result)) = learned.next().await {
             if let Err(error) = result {
                 let key = subject.0;
-                tracing::error!(campaign = %key.campaign, seq = key.seq.0, %error, "an attempt could not be updated");
-                failed.attempts.insert(subject);
+                let what = format!("recipient {} of {}", key.seq.0, key.campaign);
+                outcome.note(&error.into(), &what, |failed| _ = failed.attempts.insert(subject));
             }
         }
         drop(learned);
         let mut recorded = futures::stream::iter(self.events)
-            .map(|(id, (whose, event))| async move { (id, record(ingest, whose, event).await) })
+            .map(|(id, event)| async move { (id, record(ingest, event).await) })
             .buffer_unordered(WRITES_AT_ONCE);
         while let Some((id, result)) = recorded.next().await {
             if let Err(error) = result {
-                tracing::error!(event = %id, error, "an event could not be recorded");
-                failed.events.insert(id);
+                outcome.note(&error, &format!("event {id}"), |failed| _ = failed.events.insert(id));
             }
         }
         drop(recorded);
         for (key, Won { at, event, value }) in self.values {
             if let Err(error) = ingest.core.record_conversion(&key, at, event, &value).await {
-                tracing::error!(campaign = %key.campaign, seq = key.seq.0, %error, "what a deal was worth could not be written");
-                failed.values.insert(key);
+                let what = format!("worth of {} {}", key.campaign, key.seq.0);
+                outcome.note(&error.into(), &what, |failed| _ = failed.values.insert(key));
             }
         }
         let mut heard = futures::stream::iter(self.words)
@@ -281,8 +334,8 @@ impl Effects {
             .buffer_unordered(WRITES_AT_ONCE);
         while let Some((result, word)) = heard.next().await {
             if let Err(error) = result {
-                tracing::error!(source = word.source, %error, "a consent could not be recorded");
-                failed.words.insert(word);
+                let what = format!("a consent by {}", word.source);
+                outcome.note(&error.into(), &what, |failed| _ = failed.words.insert(word));
             }
         }
         drop(heard);
@@ -290,8 +343,8 @@ impl Effects {
             // Boxed, for it is rare and as large as all the rest together.
             let told = Box::pin(ingest.core.tell_account(workspace, account, &news, UnixMillis::now()));
             if let Err(error) = told.await {
-                tracing::error!(%account, %error, "what Meta tells about an account could not be written");
-                failed.accounts.insert((workspace, account));
+                let what = format!("account {account}");
+                outcome.note(&error.into(), &what, |failed| _ = failed.accounts.insert((workspace, account)));
             }
         }
         let mut noted = futures::stream::iter(self.conversations)
@@ -302,38 +355,41 @@ impl Effects {
             .buffer_unordered(WRITES_AT_ONCE);
         while let Some((talk, result)) = noted.next().await {
             if let Err(error) = result {
-                tracing::error!(contact = %talk.1, %error, "a conversation could not be written");
-                failed.conversations.insert(talk);
+                let what = format!("the conversation of contact {}", talk.1);
+                outcome.note(&error.into(), &what, |failed| _ = failed.conversations.insert(talk));
             }
         }
         drop(noted);
-        answer(ingest, self.answers, &mut failed).await;
-        failed
+        answer(ingest, self.answers, &mut outcome).await;
+        outcome
     }
 }
 
 /// Asks for the replies. The sender reads the word's event, so that is written before; one that is asked for twice is sent
 /// once.
-async fn answer(ingest: &Ingest, answers: BTreeMap<EventId, SendCommand>, failed: &mut Failed) {
+async fn answer(ingest: &Ingest, answers: BTreeMap<EventId, SendCommand>, outcome: &mut Outcome) {
     let Some(sender) = &ingest.sender else {
         return;
     };
     for (word, command) in answers {
-        if failed.events.contains(&word) {
+        let is_not_written = |failed: &Failed| failed.events.contains(&word);
+        if is_not_written(&outcome.again) || outcome.never.iter().any(|(failed, _)| is_not_written(failed)) {
             continue;
         }
         if let Err(error) = sender.send(&command, Duration::ZERO).await {
             tracing::error!(event = %word, %error, "the reply to a word could not be asked for");
-            failed.answers.insert(word);
+            outcome.again.answers.insert(word);
         }
     }
 }
 
 async fn hear(ingest: &Ingest, word: &Word) -> Result<(), StoreError> {
-    let Word { workspace, digits, wish, source, at } = word;
+    let Word { workspace, alias, wish, source, at } = word;
+    // It was an identifier when it was written down.
+    let Ok(alias) = Alias::of_tag(alias) else { return Ok(()) };
     match wish {
-        Wish::Messages => ingest.core.opt_in(*workspace, digits, source, *at).await,
-        Wish::NoMessages => ingest.core.opt_out(*workspace, digits, source, *at).await,
+        Wish::Messages => ingest.core.opt_in_by(*workspace, &alias, source, *at).await,
+        Wish::NoMessages => ingest.core.opt_out_by(*workspace, &alias, source, *at).await,
     }
 }
 
@@ -348,14 +404,15 @@ async fn learn(ingest: &Ingest, (key, number): &Subject, learning: &Learning) ->
     Ok(())
 }
 
-async fn record(ingest: &Ingest, (workspace, account): Whose, mut event: Event) -> Result<(), String> {
+async fn record(ingest: &Ingest, recorded: Recorded) -> Result<(), NotIngested> {
+    let Recorded { workspace, account, mut event, place } = recorded;
     if let Some(Kept::Inline(text)) = event.content.raw_mut().filter(|raw| raw.len() > MAX_INLINE_BYTES) {
         let object = key::kept_event(&event.at.date(), event.id);
         let body = Bytes::from(std::mem::take(text));
-        ingest.bucket.put(&object, body, "application/json").await.map_err(|error| error.to_string())?;
+        ingest.bucket.put(&object, body, "application/json").await?;
         if let Some(raw) = event.content.raw_mut() {
             *raw = Kept::Object(object);
         }
     }
-    ingest.core.record_event_of(workspace, account, &event).await.map_err(|error| error.to_string())
+    Ok(ingest.core.record_archived_event(workspace, account, &event, place.as_ref()).await?)
 }

@@ -1,7 +1,14 @@
 //! Turns what came in from outside into rows: every item of every notification, every click, each on its own, each as often
-//! as it likes. A message whose effects could not all be written goes back to its queue alone.
+//! as it likes.
+//!
+//! The message itself is kept first: its batch becomes an object of the archive while it is worked out what it changes, and
+//! rows are written once that object is there, so no row is without the body it came of. Only then is the batch
+//! acknowledged. A crash before that leaves its messages on the queue: they are taken in again, into the same rows. A message
+//! whose effects could not all be written goes back to its queue alone; what can never be written is quarantined.
 
 mod account;
+mod again;
+mod alone;
 mod app;
 mod attribution;
 mod call;
@@ -10,6 +17,9 @@ mod collected;
 mod consent;
 mod effects;
 mod group;
+mod identity_of_item;
+mod inbox;
+mod intake;
 mod media;
 mod message;
 mod names;
@@ -25,24 +35,25 @@ mod told;
 mod visitor;
 mod webhook;
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use futures::StreamExt;
+use shared::archive::{self, Line, ObjectName, Place, UnreadableLine};
 use shared::aws::Clients;
 use shared::blob::{BlobError, Bucket};
 use shared::config::{InvalidSettings, Settings};
 use shared::id::WorkspaceId;
 use shared::link::ShortLinks;
 use shared::link::code::KeyRing;
-use shared::queue::{self, Inbound, Queue};
+use shared::queue::{Inbound, Queue};
 use shared::store::{Core, StoreError};
 
 use crate::attribution::Links;
 use crate::consent::Rules;
-use crate::effects::Effects;
+use crate::inbox::Message;
 use crate::people::Acquaintances;
 use crate::place::Places;
 use crate::remembered::Remembered;
@@ -100,6 +111,16 @@ pub struct Ingest {
     rules: Remembered<WorkspaceId, Arc<Rules>>,
     short_links: ShortLinks,
     links: Links,
+    purpose: Purpose,
+}
+
+/// What lines are taken in for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purpose {
+    /// They have just come.
+    Live,
+    /// They came before: rows that follow from them are made again, and nothing else happens.
+    Replay,
 }
 
 impl Ingest {
@@ -122,22 +143,55 @@ impl Ingest {
             rules: Remembered::default(),
             short_links: ShortLinks::new("", config.link_keys),
             links: Links::default(),
+            purpose: Purpose::Live,
         })
+    }
+
+    /// Makes rows again in `core` of what is in the archive. `link_keys` are those that read the click ids of pages.
+    #[must_use]
+    pub fn for_replay(core: Core, bucket: Bucket, link_keys: KeyRing) -> Self {
+        Self {
+            core,
+            bucket,
+            places: Places::none(),
+            sender: None,
+            routes: Routes::default(),
+            people: Acquaintances::default(),
+            rules: Remembered::default(),
+            short_links: ShortLinks::new("", link_keys),
+            links: Links::default(),
+            purpose: Purpose::Replay,
+        }
+    }
+
+    /// Whether what is taken in happened before. Then nothing may come of it but rows that follow from it: what Meta told of
+    /// accounts, templates and files is on their rows already, nobody is answered, and nothing is waited for.
+    fn is_replay(&self) -> bool {
+        self.purpose == Purpose::Replay
     }
 }
 
-/// Why a message's effects are not written: it goes back to the queue.
+/// Why a message's effects are not written.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NotIngested {
-    /// It is no message of ours; after some tries it lies in the dead-letter queue for people to look at.
+    /// It is no message of ours, or one of a later version.
     #[error("not a message of the events queue")]
     Unreadable(#[source] serde_json::Error),
-    /// The object that it points to is such a message again.
-    #[error("a message that points to one that points to another")]
-    Nested,
+    /// It is a message of ours, but none that brings anything from outside.
+    #[error("not a message that the archive keeps")]
+    NotALine,
+    /// An object of the archive.
+    #[error(transparent)]
+    Archive(#[from] UnreadableLine),
+    /// What it changes could not all be written now.
+    #[error("a message of the archive could not be taken in again")]
+    NotWritten,
     /// It answers a message whose id is not known yet.
     #[error("a reply quotes a message whose id has not come yet")]
     TooEarly,
+    /// A mistake of ours, which it would run into again.
+    #[error("taking it in panicked")]
+    Panicked,
     /// The body that the message points to.
     #[error(transparent)]
     Blob(#[from] BlobError),
@@ -146,58 +200,83 @@ pub(crate) enum NotIngested {
     Store(#[from] StoreError),
 }
 
-/// Takes in a batch. What failed is in the response, all else is written.
-pub async fn handle(ingest: &Ingest, batch: SqsEvent) -> SqsBatchResponse {
-    let mut response = SqsBatchResponse::default();
-    let read: Vec<(String, Result<Effects, NotIngested>)> = futures::stream::iter(batch.records)
-        .map(|record| async move {
-            let id = record.message_id.clone().unwrap_or_default();
-            (id, effects_of(ingest, record.body.as_deref()).await)
-        })
-        .buffered(WRITES_AT_ONCE)
-        .collect()
-        .await;
-
-    // Effects on one attempt are written together whichever message they came in; each message remembers what it needs.
-    let mut whole = Effects::default();
-    let mut needs: BTreeMap<String, effects::Needs> = BTreeMap::new();
-    for (id, effects) in read {
-        match effects {
-            Ok(effects) => {
-                needs.insert(id, effects.needs());
-                whole.merge(effects);
-            }
-            Err(error) => {
-                tracing::error!(message = id, %error, "a message could not be taken in");
-                response.add_failure(id);
-            }
+impl NotIngested {
+    /// Whether it will come again with every try, until somebody mends something.
+    const fn is_permanent(&self) -> bool {
+        match self {
+            Self::Unreadable(_) | Self::NotALine | Self::Archive(_) | Self::Panicked => true,
+            Self::NotWritten | Self::TooEarly | Self::Blob(_) => false,
+            Self::Store(error) => error.is_permanent(),
         }
     }
-    let failed = whole.write(ingest).await;
-    for (id, needs) in needs {
-        if needs.meets(&failed) {
-            response.add_failure(id);
+}
+
+/// Takes in a batch. What failed is in the response, all else is written.
+pub async fn handle(ingest: &Ingest, batch: SqsEvent) -> SqsBatchResponse {
+    let (messages, unreadable) = inbox::read(batch.records);
+    let mut failed = BTreeSet::from_iter(unreadable);
+    let (again, messages): (Vec<Message>, Vec<Message>) =
+        messages.into_iter().partition(|message| matches!(message.inbound, Inbound::Again(_)));
+    for portion in inbox::portions(messages) {
+        failed.extend(take_in(ingest, portion).await);
+    }
+    for Message { id, inbound, .. } in again {
+        if let Inbound::Again(again) = inbound
+            && let Err(error) = again::take_in(ingest, &again).await
+        {
+            tracing::error!(message = id, %error, "what was quarantined could not be tried again");
+            failed.insert(id);
         }
+    }
+    let mut response = SqsBatchResponse::default();
+    for id in failed {
+        response.add_failure(id);
     }
     response
 }
 
-async fn effects_of(ingest: &Ingest, body: Option<&str>) -> Result<Effects, NotIngested> {
-    let inbound = match queue::read(body).map_err(NotIngested::Unreadable)? {
-        Inbound::Overflow { key, .. } => {
-            serde_json::from_slice(&ingest.bucket.get(&key).await?).map_err(NotIngested::Unreadable)?
+/// Takes in a part of a batch; the ids of the messages that have to come back.
+async fn take_in(ingest: &Ingest, portion: Vec<Message>) -> BTreeSet<String> {
+    let mut failed = BTreeSet::new();
+    let mut lines = Vec::with_capacity(portion.len());
+    let mut read = futures::stream::iter(portion)
+        .map(|message| async move { (message.id.clone(), inbox::line(ingest, message).await) })
+        .buffered(WRITES_AT_ONCE);
+    while let Some((id, line)) = read.next().await {
+        match line {
+            Ok(line) => lines.push(line),
+            Err(error) => {
+                tracing::error!(message = id, %error, "a message could not be read");
+                failed.insert(id);
+            }
         }
-        inbound => inbound,
-    };
-    match inbound {
-        Inbound::MetaWebhook { received_at, body } => webhook::effects(ingest, body.as_bytes(), received_at).await,
-        Inbound::MetaWebhookObject { received_at, key } => {
-            let body = ingest.bucket.get(&key).await?;
-            webhook::effects(ingest, &body, received_at).await
-        }
-        Inbound::Click(click) => Ok(click::effects(ingest, &click).await?),
-        Inbound::Collected(collected) => collected::effects(ingest, &collected::enriched(ingest, *collected)).await,
-        Inbound::Told(told) => told::effects(ingest, &told).await,
-        Inbound::Overflow { .. } => Err(NotIngested::Nested),
     }
+    drop(read);
+    for (name, lines) in inbox::objects(lines) {
+        let placed = |line: &Line| (line.clone(), Place { object: name.clone(), message: line.message.clone() });
+        let placed = lines.iter().map(placed).collect();
+        let (kept, worked_out) = tokio::join!(keep(ingest, &name, lines), intake::work_out(ingest, placed));
+        match kept {
+            Ok(()) => failed.extend(intake::write(ingest, worked_out).await.failed),
+            Err(error) => {
+                tracing::error!(object = %name, %error, "messages could not be archived");
+                failed.extend(worked_out.into_iter().map(|worked_out| worked_out.line.message));
+            }
+        }
+    }
+    failed
+}
+
+/// Writes an object of the archive.
+async fn keep(ingest: &Ingest, name: &ObjectName, lines: Vec<Line>) -> Result<(), NotIngested> {
+    // Megabytes of it are work for the processor, and the batch's reads go on meanwhile.
+    let compressed = tokio::task::spawn_blocking(move || archive::compress(&lines)).await;
+    let compressed = compressed.map_err(|_| NotIngested::Panicked)?.map_err(UnreadableLine::Compression)?;
+    Ok(ingest.bucket.put(&name.key(), compressed, "application/zstd").await?)
+}
+
+/// Makes rows again of what is in the archive; the ids of the messages that have to be tried again.
+pub async fn replay(ingest: &Ingest, lines: Vec<(Line, Place)>) -> BTreeSet<String> {
+    let worked_out = intake::work_out(ingest, lines).await;
+    intake::write(ingest, worked_out).await.failed
 }

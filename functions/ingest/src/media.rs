@@ -28,7 +28,7 @@ pub(crate) async fn forget_if_unusable(
     received_at: UnixMillis,
 ) -> Result<(), StoreError> {
     let code = status.errors.first().and_then(|error| error.code);
-    if code != Some(MEDIA_UPLOAD_ERROR) || !seen.0.insert(id) {
+    if code != Some(MEDIA_UPLOAD_ERROR) || ingest.is_replay() || !seen.0.insert(id) {
         return Ok(());
     }
     let Some(campaign) = ingest.core.campaign(workspace, id).await? else {

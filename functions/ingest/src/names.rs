@@ -1,8 +1,9 @@
 //! Whom an event of a page or a server concerns, by the names that came with it.
 
+use shared::contact::alias::Alias;
 use shared::id::{ContactId, EventId, WorkspaceId};
 use shared::phone::PhoneNumber;
-use shared::store::StoreError;
+use shared::store::{Evidence, Sighting, StoreError};
 use shared::time::UnixMillis;
 use shared::told::Person;
 
@@ -26,22 +27,34 @@ impl From<&Person> for Names {
     }
 }
 
-/// The contact of these names, made if there is none; `None` without a name. `source` is where it comes from, as in
-/// `contact.created`.
+impl Names {
+    /// What of them can be looked up. All were checked when they were taken in.
+    fn aliases(&self) -> Vec<Alias> {
+        let phone = self.phone.as_ref().map(Alias::from);
+        let user_id = self.user_id.as_deref().and_then(|id| Alias::bsuid(id).ok());
+        let email = self.email.as_deref().and_then(|address| Alias::email(address).ok());
+        let anonymous_id = self.anonymous_id.as_deref().and_then(|id| Alias::anon(id).ok());
+        [phone, user_id, email, anonymous_id].into_iter().flatten().collect()
+    }
+}
+
+/// The contact of these names, made if there is none; `None` without a name. Names that belong to different people stay with
+/// them: a page or a program says so, and not Meta. `source` is where it comes from, as in `contact.created`.
 pub(crate) async fn contact_of(
     ingest: &Ingest,
     workspace: WorkspaceId,
     names: &Names,
-    _source: &str,
+    source: &str,
     event: EventId,
     at: UnixMillis,
 ) -> Result<Option<ContactId>, StoreError> {
     if names.id.is_some() {
         return Ok(names.id);
     }
-    let Some(phone) = &names.phone else {
-        return Ok(None);
-    };
+    let aliases = names.aliases();
+    let sighting = Sighting { aliases: &aliases, evidence: Evidence::Told, source, at };
+    // The same for every run that takes the same event in.
     let fresh = ContactId::from_ulid(event.ulid());
-    ingest.core.contact_of_number(workspace, phone.digits(), fresh, at).await.map(Some)
+    let resolved = ingest.core.contact_of(workspace, &sighting, fresh).await?;
+    Ok(resolved.map(|resolved| resolved.contact))
 }

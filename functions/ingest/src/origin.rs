@@ -6,6 +6,7 @@ use shared::meta::webhook::Item;
 use shared::time::UnixMillis;
 
 use crate::routes::Route;
+use crate::{Ingest, NotIngested, identity_of_item};
 
 /// An item, whose it is, and when it was taken in.
 #[derive(Clone, Copy)]
@@ -40,16 +41,19 @@ impl Origin<'_> {
         Event { v: 1, id, at, seen: self.seen, contact, variant: None, content }
     }
 
-    /// When an item happened that has no time of its own: when Meta made its entry, else the day on which we first saw it. A
-    /// repeat on a later day is then a new event.
-    pub(crate) fn time(&self) -> UnixMillis {
-        at_or_day(self.item.entry_time, self.seen)
+    /// When an item happened that may have no time of its own: Meta's `own` time of it, else that of its entry, else the day
+    /// on which we first saw it. `identity` is what makes it the same on every day.
+    pub(crate) async fn dated(
+        &self,
+        ingest: &Ingest,
+        own: Option<i64>,
+        identity: &[&str],
+    ) -> Result<UnixMillis, NotIngested> {
+        let whose = self.whose();
+        let identity: Vec<&str> =
+            [self.item.field.as_str(), &whose].into_iter().chain(identity.iter().copied()).collect();
+        identity_of_item::time(ingest, self.route, own.or(self.item.entry_time), "", &identity, self.seen).await
     }
-}
-
-pub(crate) fn at_or_day(seconds: Option<i64>, seen: UnixMillis) -> UnixMillis {
-    const DAY_MS: i64 = 86_400_000;
-    seconds.map_or(UnixMillis(seen.0 - seen.0.rem_euclid(DAY_MS)), UnixMillis::from_seconds)
 }
 
 /// The item as it is kept.

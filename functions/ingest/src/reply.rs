@@ -7,7 +7,7 @@ use shared::attempt::AttemptKey;
 use shared::id::{AccountId, ContactId, WorkspaceId};
 use shared::meta::webhook::{InboundMessage, MessageContent};
 use shared::phone::wa_id_variants;
-use shared::store::Touch;
+use shared::store::{StoreError, Touch};
 use shared::time::UnixMillis;
 
 use crate::people::{self, Person};
@@ -38,8 +38,12 @@ pub(crate) async fn attempt(
     let touches = touches(ingest, workspace, account, person, contact).await?;
     if let Some(quoted) = message.context.as_ref().and_then(|context| context.id.as_ref()) {
         let mut id_may_come = false;
-        let mut attempts = futures::stream::iter(&touches)
-            .map(|touch| async move { (touch, ingest.core.attempt(&touch.attempt(workspace)).await) })
+        // Owned, for a future over borrowed ones is not `Send` for every caller.
+        let mut attempts = futures::stream::iter(touches.clone())
+            .map(|touch| async move {
+                let attempt = ingest.core.attempt(&touch.attempt(workspace)).await;
+                (touch, attempt)
+            })
             .buffered(LOOK_AT_ONCE);
         while let Some((touch, attempt)) = attempts.next().await {
             let Some(attempt) = attempt? else {
@@ -48,7 +52,8 @@ pub(crate) async fn attempt(
             if attempt.wamid.as_deref() == Some(quoted.as_str()) {
                 return Ok(Some(touch.attempt(workspace)));
             }
-            id_may_come |= attempt.wamid.is_none() && UnixMillis::now().since(touch.at) < ID_COMES_WITHIN;
+            let is_young = !ingest.is_replay() && UnixMillis::now().since(touch.at) < ID_COMES_WITHIN;
+            id_may_come |= attempt.wamid.is_none() && is_young;
         }
         if id_may_come {
             return Err(NotIngested::TooEarly);
@@ -77,11 +82,17 @@ async fn touches(
     contact: Option<ContactId>,
 ) -> Result<Vec<Touch>, NotIngested> {
     let numbers = people::numbers_of(ingest, workspace, person, contact).await?;
-    let forms = numbers.iter().flat_map(|digits| wa_id_variants(digits));
-    let found = forms.map(|digits| async move { ingest.core.touches(workspace, &digits, LATEST).await });
+    let mut found = Vec::new();
+    for digits in numbers.iter().flat_map(|digits| wa_id_variants(digits)) {
+        found.push(touches_of(ingest, workspace, digits));
+    }
     let mut touches = futures::future::try_join_all(found).await?.concat();
     touches.retain(|touch| touch.account == account);
     Ok(touches)
+}
+
+async fn touches_of(ingest: &Ingest, workspace: WorkspaceId, digits: String) -> Result<Vec<Touch>, StoreError> {
+    ingest.core.touches(workspace, &digits, LATEST).await
 }
 
 /// Meta's times are whole seconds, so the reply's second counts as a whole.

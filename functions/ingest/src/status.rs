@@ -11,6 +11,9 @@ use crate::origin::{Origin, kept};
 use crate::people::{self, Person};
 use crate::{Ingest, NotIngested, consent};
 
+/// The kind of what this version does not know; it is counted (`shared::rollup::contribution`).
+const UNKNOWN: &str = "unknown";
+
 /// The try that the status speaks of.
 pub(crate) fn of_ours(status: &MessageStatus) -> Option<(AttemptKey, u16)> {
     status.callback_data.as_deref().and_then(callback::read)
@@ -70,12 +73,19 @@ pub(crate) async fn take_in(
     };
     let contact = people::known(ingest, origin, &person).await?;
     if consent::is_a_stop(status) {
-        consent::stopped(ingest, effects, origin, status, &person, contact).await?;
-    }
-    if of_ours(status).is_some() {
-        return Ok(());
+        consent::stopped(effects, origin, status, &person, contact);
     }
     let at = UnixMillis::from_seconds(status.timestamp_s);
+    if of_ours(status).is_some() {
+        if matches!(status.status, StatusKind::Other(_)) {
+            // The flag says little; what Meta means by it is for people to find out. It is counted as unknown.
+            let id = origin.id(at, "unknown status", &[&status.wamid, status.status.as_str()]);
+            let field = origin.item.field.clone();
+            let content = Content::MetaReported { field, kind: UNKNOWN.to_owned(), raw: kept(status) };
+            effects.record(origin.route, origin.event(id, contact, content));
+        }
+        return Ok(());
+    }
     let member = if in_group { person.identity() } else { "" };
     let id = origin.id(at, "status", &[&status.wamid, status.status.as_str(), member]);
     let content = Content::MessageStatus(StatusReport {

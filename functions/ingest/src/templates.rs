@@ -33,7 +33,8 @@ pub(crate) async fn take_in(ingest: &Ingest, effects: &mut Effects, origin: &Ori
         let Some(content) = content(&origin.item.event, &raw) else { return Ok(()) };
         let origin = Origin { route, ..*origin };
         let waba = origin.item.waba_id.as_deref().unwrap_or_default();
-        let id = origin.id(origin.time(), &origin.item.field, &[waba, &raw]);
+        let identity = [waba, raw.as_str()];
+        let id = origin.id(origin.dated(ingest, None, &identity).await?, &origin.item.field, &identity);
         effects.record(route, origin.event(id, None, content));
     }
     if let Some(text) = bad_news(&origin.item.event) {
@@ -55,6 +56,9 @@ async fn follow(
     let (Some(waba), Some((template, change))) = (&item.waba_id, TemplateChange::of(&item.event)) else {
         return Ok(());
     };
+    if ingest.is_replay() {
+        return Ok(());
+    }
     let (Some(name), Some(language)) = (&template.name, &template.language) else {
         tracing::warn!(template = template.id, "news of a template without a name");
         return Ok(());

@@ -54,7 +54,7 @@ async fn of_event(
     {
         effects.close(key, moment, id, value.as_ref());
     }
-    let account = told.account.or(counts.map(|click| click.link.account));
+    let account = counts.map(|click| click.link.account).or(told.account);
     if let (Some(contact), Some(account)) = (contact, account) {
         effects.talked((workspace, contact, account), happened(&told.fact, at));
     }

@@ -132,6 +132,7 @@ mod tests {
             ip: None,
             country: None,
             prefetch: false,
+            visitor: None,
         })
     }
 

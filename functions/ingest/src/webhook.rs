@@ -1,13 +1,16 @@
 //! A notification of Meta's: what each of its items tells, each on its own and many at once.
 
 use futures::StreamExt;
-use shared::activity::Content;
-use shared::meta::webhook::{self, Event, Item, MalformedEvent, Standby, UnknownEvent};
+use shared::activity::{self, Content, Kept};
+use shared::meta::webhook::{self, Event, Item, MalformedEvent, Standby, StatusKind, UnknownEvent};
 use shared::time::UnixMillis;
 
 use crate::effects::Effects;
-use crate::origin::{Origin, at_or_day};
-use crate::{Ingest, NotIngested, account, app, call, consent, group, media, message, status, templates};
+use crate::origin::Origin;
+use crate::routes::Route;
+use crate::{
+    Ingest, NotIngested, account, app, call, consent, group, identity_of_item, media, message, status, templates,
+};
 
 /// Items of one notification that are looked up at once.
 const LOOK_UPS_AT_ONCE: usize = 32;
@@ -19,7 +22,9 @@ pub(crate) async fn effects(ingest: &Ingest, body: &[u8], received_at: UnixMilli
     let notification = match webhook::parse(body) {
         Ok(notification) => notification,
         Err(error) => {
-            quarantine_all(&mut effects, body, &error.to_string(), received_at);
+            let raw = String::from_utf8_lossy(body).into_owned();
+            let broken = Broken { field: "", entry_time: None, reason: error.to_string(), raw };
+            quarantine(ingest, &mut effects, None, broken, received_at).await?;
             return Ok(effects);
         }
     };
@@ -32,7 +37,7 @@ pub(crate) async fn effects(ingest: &Ingest, body: &[u8], received_at: UnixMilli
         {
             status::learn(&mut effects, key, number, told, received_at);
             media::forget_if_unusable(ingest, &mut unusable, key, told, received_at).await?;
-            if !consent::is_a_stop(told) {
+            if !consent::is_a_stop(told) && !matches!(told.status, StatusKind::Other(_)) {
                 continue;
             }
         }
@@ -44,6 +49,8 @@ pub(crate) async fn effects(ingest: &Ingest, body: &[u8], received_at: UnixMilli
     while let Some(result) = taken_in.next().await {
         match result {
             Ok(more) => effects.merge(more),
+            // It will never be taken in, and is looked for among its siblings.
+            Err(error) if error.is_permanent() => return Err(error),
             Err(error) => {
                 tracing::error!(%error, "an item of a notification could not be taken in; it is asked for again");
                 effects.ask_again();
@@ -66,7 +73,7 @@ async fn of_item(ingest: &Ingest, item: &Item, seen: UnixMillis) -> Result<Effec
             Standby::Echo(echo) => app::standby_echo(ingest, &mut effects, &origin, echo).await?,
         },
         Event::Echo(echo) => app::echo(ingest, &mut effects, &origin, echo).await?,
-        Event::History(progress) => app::history(&mut effects, &origin, progress),
+        Event::History(progress) => app::history(ingest, &mut effects, &origin, progress).await?,
         Event::HistoryMessage(message) => app::history_message(ingest, &mut effects, &origin, message).await?,
         Event::AppContact(contact) => app::contact(ingest, &mut effects, &origin, contact).await?,
         Event::HandOver(hand_over) => app::hand_over(ingest, &mut effects, &origin, hand_over).await?,
@@ -92,7 +99,7 @@ async fn of_item(ingest: &Ingest, item: &Item, seen: UnixMillis) -> Result<Effec
         | Event::Security(_)
         | Event::ValueError(_) => account::take_in(ingest, &mut effects, &origin).await?,
         Event::Unknown(unknown) => report(ingest, &mut effects, &origin, unknown).await?,
-        Event::Malformed(malformed) => quarantine(ingest, &mut effects, &origin, malformed).await?,
+        Event::Malformed(malformed) => of_malformed(ingest, &mut effects, &origin, malformed).await?,
     }
     Ok(effects)
 }
@@ -110,53 +117,63 @@ async fn report(
     let origin = Origin { route: first(ingest, origin).await?, ..*origin };
     let number = item.phone_number_id.as_deref().unwrap_or_default();
     let waba = item.waba_id.as_deref().unwrap_or_default();
-    let id = shared::activity::id_of(origin.time(), &[&item.field, waba, number, raw]);
+    let identity = [item.field.as_str(), waba, number, raw];
+    let at = identity_of_item::time(ingest, origin.route, item.entry_time, raw, &identity, origin.seen).await?;
+    let id = activity::id_of(at, &identity);
     let content = Content::MetaReported {
         field: item.field.clone(),
         kind: item.event.kind().to_owned(),
-        raw: shared::activity::Kept::Inline(raw.to_string()),
+        raw: Kept::Inline(raw.to_string()),
     };
     effects.record(origin.route, origin.event(id, None, content));
     Ok(())
 }
 
-async fn quarantine(
+async fn of_malformed(
     ingest: &Ingest,
     effects: &mut Effects,
     origin: &Origin<'_>,
     MalformedEvent { place, reason, raw }: &MalformedEvent,
 ) -> Result<(), NotIngested> {
-    let field = &origin.item.field;
+    let Item { field, entry_time, .. } = origin.item;
     let reason = format!("{place}: {reason}");
+    let broken = Broken { field, entry_time: *entry_time, reason, raw: raw.to_string() };
+    let route = first(ingest, origin).await?;
+    quarantine(ingest, effects, route, broken, origin.seen).await
+}
+
+/// An item, or a whole body, that cannot be taken in.
+pub(crate) struct Broken<'a> {
+    pub(crate) field: &'a str,
+    pub(crate) entry_time: Option<i64>,
+    pub(crate) reason: String,
+    pub(crate) raw: String,
+}
+
+/// Keeps it with its reason, until it can be taken in.
+pub(crate) async fn quarantine(
+    ingest: &Ingest,
+    effects: &mut Effects,
+    route: Route,
+    broken: Broken<'_>,
+    seen: UnixMillis,
+) -> Result<(), NotIngested> {
+    let Broken { field, entry_time, reason, raw } = broken;
     tracing::error!(field, reason, "an item of a notification was quarantined");
-    let origin = Origin { route: first(ingest, origin).await?, ..*origin };
-    let id = shared::activity::id_of(at_or_day(None, origin.seen), &["quarantined", field, raw]);
-    let raw = shared::activity::Kept::Inline(raw.to_string());
-    let content = Content::MetaQuarantined { field: field.clone(), reason, raw };
-    effects.record(origin.route, origin.event(id, None, content));
+    let identity = ["quarantined", field, raw.as_str()];
+    let at = identity_of_item::time(ingest, route, entry_time, &raw, &identity, seen).await?;
+    let id = activity::id_of(at, &identity);
+    let content = Content::MetaQuarantined { field: field.to_owned(), reason, raw: Kept::Inline(raw) };
+    let event = activity::Event { v: 1, id, at, seen, contact: None, variant: None, content };
+    effects.record(route, event);
     Ok(())
 }
 
 /// The account of the number, else the first one of the business account.
-async fn first(ingest: &Ingest, origin: &Origin<'_>) -> Result<crate::routes::Route, NotIngested> {
+async fn first(ingest: &Ingest, origin: &Origin<'_>) -> Result<Route, NotIngested> {
     match origin.route {
         Some(route) => Ok(Some(route)),
         None if origin.item.phone_number_id.is_some() => Ok(None),
         None => Ok(ingest.routes.of_waba(&ingest.core, origin.item).await?.first().copied()),
     }
-}
-
-/// The whole body is no notification.
-fn quarantine_all(effects: &mut Effects, body: &[u8], reason: &str, seen: UnixMillis) {
-    tracing::error!(reason, "a body that is no notification was quarantined");
-    let raw = String::from_utf8_lossy(body).into_owned();
-    let at = at_or_day(None, seen);
-    let id = shared::activity::id_of(at, &["quarantined", "", &raw]);
-    let content = Content::MetaQuarantined {
-        field: String::new(),
-        reason: reason.to_owned(),
-        raw: shared::activity::Kept::Inline(raw),
-    };
-    let event = shared::activity::Event { v: 1, id, at, seen, contact: None, variant: None, content };
-    effects.record(None, event);
 }

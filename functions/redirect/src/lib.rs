@@ -155,6 +155,7 @@ fn click(redirect: &Redirect, request: &Request, link: &Link, seq: RecipientSeq,
         ip,
         country,
         prefetch: is_prefetch(headers),
+        visitor: None,
     }
 }
 

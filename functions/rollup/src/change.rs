@@ -29,7 +29,7 @@ pub fn read(record: EventRecord) -> Option<(SequenceNumber, Contribution)> {
         }
         let partition = keys::read_event_partition(&pk)?;
         let event: activity::Event = parse(image, "event")?;
-        Some(of_event(partition.workspace, &partition.date, partition.shard, &event))
+        Some(of_event(&partition, &event))
     };
     let (old, new) = (of(change.old_image)?, of(change.new_image)?);
     let delta = difference(&old, &new);

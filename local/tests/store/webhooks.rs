@@ -16,6 +16,7 @@ use shared::attempt::{Flag, Moment};
 use shared::aws::Clients;
 use shared::config::Settings;
 use shared::consent::{ConsentSettings, Wish};
+use shared::contact::alias::Alias;
 use shared::id::ContactId;
 use shared::meta::client::Accepted;
 use shared::queue::{Inbound, SendCommand};
@@ -93,7 +94,8 @@ impl World {
     }
 
     async fn contact(&self, digits: &str) -> ContactId {
-        self.tables.core.contact_of_number(WORKSPACE, digits, ContactId::new(NOW), NOW).await.unwrap()
+        let alias = Alias::phone(digits).unwrap();
+        self.tables.core.consent_of(WORKSPACE, &alias).await.unwrap().unwrap().contact.unwrap()
     }
 
     /// What the sender was asked for.

@@ -169,6 +169,21 @@ pub fn is_own_id(text: &str) -> bool {
     (1..=MAX_OWN_ID_CHARS).contains(&text.chars().count()) && !text.chars().any(char::is_control)
 }
 
+/// Whether a text can be what a page calls a browser.
+#[must_use]
+pub fn is_anonymous_id(text: &str) -> bool {
+    (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._:".contains(&byte))
+}
+
+/// An e-mail address, trimmed and in lower case; `None` for what cannot be one.
+#[must_use]
+pub fn email(text: &str) -> Option<String> {
+    let text = text.trim();
+    let (name, host) = text.rsplit_once('@')?;
+    let fits = !name.is_empty() && host.contains('.') && text.len() <= 254;
+    (fits && !text.chars().any(|c| c.is_whitespace() || c.is_control())).then(|| text.to_lowercase())
+}
+
 /// Where an event was told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -3,9 +3,10 @@
 
 use super::{Contribution, CounterKey, Counts, account_day, histogram};
 use crate::activity::{Content, Event, Visitor};
-use crate::attempt::{Attempt, AttemptKey, Flag, Moment, Shard, Stage, Standing};
-use crate::id::{CampaignId, WorkspaceId};
+use crate::attempt::{Attempt, AttemptKey, Flag, Moment, Stage, Standing};
+use crate::id::{AccountId, CampaignId, WorkspaceId};
 use crate::price::ledger;
+use crate::store::keys::EventPartition;
 use crate::time::UnixMillis;
 
 /// The views of a campaign: what comes before the `#` in a counter item's sort key.
@@ -18,6 +19,14 @@ pub mod view {
     pub const MINUTE: &str = "MINUTE";
     /// Clicks by visitor.
     pub const CLICK: &str = "CLICK";
+    /// What this version does not know, or could not read: a view of an account.
+    pub const UNKNOWN: &str = "UNKNOWN";
+}
+
+/// Partition of the counters of an account.
+#[must_use]
+pub fn account_pk(workspace: WorkspaceId, account: AccountId) -> String {
+    format!("WS#{workspace}#ACCOUNT#{account}")
 }
 
 /// Partition of all counters of a campaign: a report is one query.
@@ -123,9 +132,30 @@ fn delays_of(attempt: &Attempt) -> Vec<(&'static str, u64)> {
     .collect()
 }
 
-/// What an event of the feed counts for: clicks, each by kind of visitor. `source` is the partition it lies in.
+/// What an event of the feed counts for: a click by kind of visitor; what is not known, or not readable, by its field.
+/// `source` is where it lies.
 #[must_use]
-pub fn of_event(workspace: WorkspaceId, date: &str, source: Shard, event: &Event) -> Contribution {
+pub fn of_event(source: &EventPartition, event: &Event) -> Contribution {
+    match &event.content {
+        Content::LinkClicked { .. } => of_click(source, event),
+        Content::MetaReported { field, kind, .. } if kind == "unknown" => of_the_unknown(source, "unknown", field),
+        Content::MetaQuarantined { field, .. } => of_the_unknown(source, "quarantined", field),
+        _ => Contribution::new(),
+    }
+}
+
+/// The longest field that has a counter of its own name; Meta's are half as long.
+const MAX_FIELD_CHARS: usize = 80;
+
+fn of_the_unknown(source: &EventPartition, what: &str, field: &str) -> Contribution {
+    let Some(account) = source.account else { return Contribution::new() };
+    let field: String = field.chars().take(MAX_FIELD_CHARS).collect();
+    let sk = format!("{}#{}#{:02}", view::UNKNOWN, source.date, source.shard.0);
+    let counts = Counts::from([(what.to_owned(), 1), (format!("{what}.{field}"), 1)]);
+    Contribution::from([(CounterKey { pk: account_pk(source.workspace, account), sk }, counts)])
+}
+
+fn of_click(source: &EventPartition, event: &Event) -> Contribution {
     let Content::LinkClicked { link, campaign, visitor, country, .. } = &event.content else {
         return Contribution::new();
     };
@@ -148,15 +178,15 @@ pub fn of_event(workspace: WorkspaceId, date: &str, source: Shard, event: &Event
             counts.insert(format!("machine.{reason}"), 1);
         }
     }
-    let sk = format!("{}#{date}#{:02}", view::CLICK, source.0);
-    Contribution::from([(CounterKey { pk: campaign_pk(workspace, *campaign), sk }, counts)])
+    let sk = format!("{}#{}#{:02}", view::CLICK, source.date, source.shard.0);
+    Contribution::from([(CounterKey { pk: campaign_pk(source.workspace, *campaign), sk }, counts)])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::attempt::Evidence;
     use crate::attempt::tests::{at, claimed};
+    use crate::attempt::{Evidence, Shard};
 
     fn key() -> AttemptKey {
         AttemptKey {
@@ -200,6 +230,35 @@ mod tests {
             item(&contribution, view::MINUTE),
             ["MINUTE#1970-01-01T00#03 accepted.00=1", "MINUTE#1970-01-01T00#03 read.01=1"]
         );
+    }
+
+    #[test]
+    fn what_is_not_known_counts_for_its_account_by_field() {
+        let source = EventPartition {
+            workspace: WorkspaceId::FIRST,
+            account: Some(AccountId::new(UnixMillis(1))),
+            date: "2026-11-21".to_owned(),
+            shard: Shard(3),
+        };
+        let event = |kind: &str| Event {
+            v: 1,
+            id: crate::activity::id_of(UnixMillis(1), &["x"]),
+            at: UnixMillis(1),
+            seen: UnixMillis(1),
+            contact: None,
+            variant: None,
+            content: Content::MetaReported {
+                field: "tomorrow".to_owned(),
+                kind: kind.to_owned(),
+                raw: crate::activity::Kept::Inline("{}".to_owned()),
+            },
+        };
+        let expected = ["unknown.tomorrow=1", "unknown=1"].map(|count| format!("UNKNOWN#2026-11-21#03 {count}"));
+        let mut counted = item(&of_event(&source, &event("unknown")), view::UNKNOWN);
+        counted.sort();
+        assert_eq!(counted, expected);
+        assert!(of_event(&source, &event("account_update")).is_empty());
+        assert!(of_event(&EventPartition { account: None, ..source }, &event("unknown")).is_empty());
     }
 
     #[test]

@@ -401,7 +401,7 @@ fn earliest(evidence: &[Evidence]) -> Vec<Evidence> {
             None => kept.push(candidate.clone()),
             Some(kept) => {
                 let earlier = match (&*kept, candidate) {
-                    (Evidence::Flag(_, a), Evidence::Flag(_, b)) => b.at < a.at,
+                    (Evidence::Flag(_, a), Evidence::Flag(_, b)) => b < a,
                     (Evidence::Failed(a), Evidence::Failed(b)) => b.comes_before(a),
                     _ => false,
                 };
@@ -425,16 +425,22 @@ fn learning(news: &[Evidence], told: Option<Told<'_>>) -> Result<Update, StoreEr
                 update.set(flag.name(), attribute("moment", moment)?);
                 let known = update.name(flag.name());
                 let known_at = update.part(flag.name(), "at");
-                let at = update.value(number(moment.at.0));
-                update.only_if(format!("attribute_not_exists({known}) OR {known_at} > {at}"));
+                let known_seen = update.part(flag.name(), "seen");
+                let (at, seen) = (update.value(number(moment.at.0)), update.value(number(moment.seen.0)));
+                update.only_if(format!(
+                    "attribute_not_exists({known}) OR {known_at} > {at} OR ({known_at} = {at} AND {known_seen} > {seen})"
+                ));
             }
             Evidence::Failed(failure) => {
                 update.set("failed", attribute("failure", failure)?);
                 let known = update.name("failed");
                 let (known_at, known_code) = (update.part("failed", "at"), update.part("failed", "code"));
+                let known_seen = update.part("failed", "seen");
                 let (at, code) = (update.value(number(failure.at.0)), update.value(number(failure.code)));
+                let seen = update.value(number(failure.seen.0));
                 update.only_if(format!(
-                    "attribute_not_exists({known}) OR {known_at} > {at} OR ({known_at} = {at} AND {known_code} > {code})"
+                    "attribute_not_exists({known}) OR {known_at} > {at} OR ({known_at} = {at} AND ({known_code} > {code} \
+                     OR ({known_code} = {code} AND {known_seen} > {seen})))"
                 ));
             }
         }

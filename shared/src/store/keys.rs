@@ -3,6 +3,7 @@
 //! Business Account's, and the list of campaigns that the watchdog looks after.
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::Item;
@@ -11,13 +12,14 @@ use crate::activity::custom::Source;
 use crate::activity::feed::Position;
 use crate::attempt::{AttemptKey, Seq, Shard};
 use crate::campaign::PageNumber;
+use crate::contact::alias::Alias;
 use crate::id::{AccountId, CampaignId, ContactId, EventId, ImportId, MediaId, UploadId, WorkspaceId, WriteKeyId};
 use crate::link::code::LinkId;
 use crate::phone::canonical_digits;
 use crate::time::UnixMillis;
 
 /// Partition and sort key of one item.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Key {
     /// Partition key.
     pub pk: String,
@@ -132,6 +134,22 @@ pub fn write_key_list(workspace: WorkspaceId) -> String {
     format!("WS#{workspace}#WRITE_KEYS")
 }
 
+/// What was quarantined and is not resolved yet, in the index of lists; `None` for what names no workspace.
+#[must_use]
+pub fn quarantined_list(workspace: Option<WorkspaceId>) -> String {
+    let workspace = workspace.map_or_else(|| UNROUTED.to_owned(), |id| id.to_string());
+    format!("WS#{workspace}#QUARANTINED")
+}
+
+/// The day an item was first seen that bears no time of Meta's: a repeat on a later day is the same item. `workspace` and
+/// `account` are `None` for what names none of ours; `hash` names the item.
+#[must_use]
+pub fn first_seen(workspace: Option<WorkspaceId>, account: Option<AccountId>, hash: &str) -> Key {
+    let workspace = workspace.map_or_else(|| UNROUTED.to_owned(), |id| id.to_string());
+    let account = account.map_or_else(|| UNROUTED.to_owned(), |id| id.to_string());
+    Key::new(format!("WS#{workspace}#SEEN#{account}#{hash}"), "SEEN")
+}
+
 /// Stands for the workspace or account of what names none of ours.
 pub const UNROUTED: &str = "UNROUTED";
 
@@ -182,13 +200,56 @@ pub fn touch(workspace: WorkspaceId, digits: &str, campaign: CampaignId) -> Key 
 /// ([`wa_id_variants`](crate::phone::wa_id_variants)) have one row.
 #[must_use]
 pub fn phone_alias(workspace: WorkspaceId, digits: &str) -> Key {
-    Key::new(phone_alias_pk(workspace, &canonical_digits(digits)), "ALIAS")
+    Key::new(phone_alias_pk(workspace, &canonical_digits(digits)), ALIAS)
+}
+
+/// Sort key of the row that tells whose an identifier is.
+pub const ALIAS: &str = "ALIAS";
+
+/// Whose an identifier is; a number's is [`phone_alias`].
+#[must_use]
+pub fn alias(workspace: WorkspaceId, alias: &Alias) -> Key {
+    Key::new(format!("WS#{workspace}#ALIAS#{}", alias.tag()), ALIAS)
+}
+
+/// What the sort key of an identifier in its contact's partition starts with.
+pub const CONTACT_ALIAS_PREFIX: &str = "ALIAS#";
+
+/// An identifier among those of its contact.
+#[must_use]
+pub fn contact_alias(workspace: WorkspaceId, contact: ContactId, alias: &Alias) -> Key {
+    Key::new(contact_pk(workspace, contact), format!("{CONTACT_ALIAS_PREFIX}{}", alias.tag()))
+}
+
+/// Partition of a contact and of what belongs to it.
+#[must_use]
+pub fn contact_pk(workspace: WorkspaceId, contact: ContactId) -> String {
+    format!("WS#{workspace}#CONTACT#{contact}")
+}
+
+/// Partition of the contacts that have a word in their name that begins with this character. Sort keys are the word and
+/// the contact.
+#[must_use]
+pub fn contacts_by_name_pk(workspace: WorkspaceId, initial: char) -> String {
+    format!("WS#{workspace}#CONTACTS_BY_NAME#{initial}")
+}
+
+/// Partition of the contacts that have this tag. Sort keys are the contacts.
+#[must_use]
+pub fn contacts_by_tag_pk(workspace: WorkspaceId, shard: Shard, tag: &str) -> String {
+    format!("WS#{workspace}#CONTACTS_BY_TAG#{:02}#{tag}", shard.0)
+}
+
+/// Partition of the contacts of this persona. Sort keys are the contacts.
+#[must_use]
+pub fn contacts_by_persona_pk(workspace: WorkspaceId, shard: Shard, persona: &str) -> String {
+    format!("WS#{workspace}#CONTACTS_BY_PERSONA#{:02}#{persona}", shard.0)
 }
 
 /// A contact.
 #[must_use]
 pub fn contact(workspace: WorkspaceId, contact: ContactId) -> Key {
-    Key::new(format!("WS#{workspace}#CONTACT#{contact}"), "CONTACT")
+    Key::new(contact_pk(workspace, contact), "CONTACT")
 }
 
 /// What the sort key of a contact's conversation with an account starts with.
@@ -429,10 +490,10 @@ mod tests {
         let Key { pk, sk } = event(Some(WorkspaceId::FIRST), None, id, UnixMillis(1_790_000_000_000));
         let partition = read_event_partition(&pk).unwrap();
         assert_eq!((partition.date.as_str(), partition.shard), ("2026-09-21", activity::shard_of(id)));
-        assert_eq!((partition.workspace, partition.account), (WorkspaceId::FIRST, None));
         assert_eq!(account_of_event(&pk), None);
         let account = AccountId::new(UnixMillis(1));
         assert_eq!(account_of_event(&event(None, Some(account), id, UnixMillis(1)).pk), Some(account));
+        assert_eq!((partition.workspace, partition.account), (WorkspaceId::FIRST, None));
         assert!(sk.starts_with("001790000000000#evt_"));
         assert_eq!(read_attempt(&pk, &sk), None);
     }

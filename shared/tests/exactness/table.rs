@@ -177,7 +177,7 @@ impl<'a> Table<'a> {
 
     fn of_event(&self, pk: &str, event: &Event) -> Contribution {
         let partition = keys::read_event_partition(pk).unwrap();
-        self.kept_apart(of_event(partition.workspace, &partition.date, partition.shard, event))
+        self.kept_apart(of_event(&partition, event))
     }
 
     /// Each source has its own counter items, unless the rule is broken.
