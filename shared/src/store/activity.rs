@@ -72,7 +72,7 @@ impl Core {
         event: &Event,
     ) -> Result<TransactWriteItem, StoreError> {
         let mut item = write("event", keys::event(Some(workspace), None, event.id, event.at), event)?;
-        item.extend(list(Some(workspace), event));
+        item.extend(list(Some(workspace), None, event));
         let put = TransactPut::builder()
             .table_name(&self.table)
             .set_item(Some(item))
