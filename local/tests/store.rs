@@ -29,6 +29,8 @@ mod jobs;
 mod media;
 #[path = "store/requests.rs"]
 mod requests;
+#[path = "store/retention.rs"]
+mod retention;
 #[path = "store/slots.rs"]
 mod slots;
 #[path = "store/templates.rs"]

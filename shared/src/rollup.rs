@@ -7,6 +7,7 @@
 
 pub mod contribution;
 pub mod histogram;
+pub mod row;
 pub mod tally;
 pub mod unsent;
 

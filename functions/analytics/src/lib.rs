@@ -1,7 +1,9 @@
 //! What a campaign has achieved, read from counters, and who its recipients are, read from rows. Reads only.
 
+mod audit;
 mod people;
 mod person;
+mod quarantined;
 mod report;
 
 use std::sync::Arc;
@@ -72,10 +74,13 @@ impl Analytics {
 pub fn router(analytics: Analytics) -> Router {
     let analytics = Arc::new(analytics);
     Router::new()
+        .route("/v1/audit", get(audit::list))
         .route("/v1/campaigns/{id}/report", get(campaign_report))
         .route("/v1/campaigns/{id}/recipients", get(people::list))
         .route("/v1/campaigns/{id}/recipients/{phone}", get(people::one))
         .route("/v1/campaigns/{id}/recipients/{phone}/send-response", get(people::send_response))
+        .route("/v1/events/quarantined", get(quarantined::list))
+        .route("/v1/events/unknown", get(quarantined::unknown))
         .layer(middleware::from_fn_with_state(analytics.keys.clone(), require_key))
         .fallback(async || Problem::not_found("path"))
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
