@@ -1,16 +1,21 @@
-//! The command line: `serve` (also without a command) and `demo`.
+//! The command line: `serve` (also without a command) and `demo`, and what an operator does beside them.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use console::{Term, style};
+use replay::Job;
+use shared::time::UnixMillis;
+use shared::blob::Bucket;
 use tracing_subscriber::EnvFilter;
 use url::Url;
+use warehouse::{Compacted, Warehouse};
 
 use crate::demo;
-use crate::engines::Storage;
-use crate::stack::{People, Stack, StackOptions};
+use crate::engines::{Engines, Storage};
+use crate::operator::{quarantined, redrive_queue, replay_archive};
+use crate::stack::{BUCKET, People, Stack, StackOptions};
 
 /// Campaign and tracking engine for the WhatsApp Business Cloud API: the whole stack on this machine.
 #[derive(Debug, Parser)]
@@ -32,6 +37,38 @@ enum Command {
         #[arg(long)]
         exit: bool,
     },
+    /// Make fresh tables of the archive and compare them with the live ones; `serve` must not run on the same data.
+    Replay {
+        /// Only what was taken in at this time (such as 2026-11-21T00:00:00Z) or later; the rest is copied.
+        #[arg(long, value_parser = time)]
+        from: Option<UnixMillis>,
+        /// Only what was taken in before this time.
+        #[arg(long, value_parser = time)]
+        to: Option<UnixMillis>,
+        /// What the names of the fresh tables begin with.
+        #[arg(long, default_value = "replay")]
+        into: String,
+    },
+    /// Put the dead letters of a queue back on it; `serve` must not run on the same data.
+    Redrive {
+        /// `events`, `dispatch` or `send`.
+        #[arg(default_value = "events")]
+        queue: String,
+    },
+    /// Merge the published events of a data folder that nothing else uses into their Parquet files, as a running stack does
+    /// once a minute.
+    Compact,
+    /// Show what could not be taken in, from the stack that runs at --port.
+    Quarantined {
+        /// Try it again.
+        #[arg(long)]
+        replay: bool,
+    },
+}
+
+fn time(text: &str) -> Result<UnixMillis, String> {
+    let at: jiff::Timestamp = text.parse().map_err(|_| "expected a time such as 2026-11-21T00:00:00Z".to_owned())?;
+    Ok(UnixMillis(at.as_millisecond()))
 }
 
 #[derive(Debug, Args)]
@@ -62,11 +99,36 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
     let storage = if memory { Storage::Memory } else { Storage::Directory(data_dir.clone()) };
     let is_demo = matches!(cli.command, Some(Command::Demo { .. }));
     start_log((!memory).then_some(data_dir.as_path()), is_demo)?;
+    let screen = Term::stdout();
+    match cli.command {
+        Some(Command::Replay { from, to, into }) => {
+            let job = Job { from, to, ..Job::new(into) };
+            let kept_in = (!memory).then_some(data_dir.as_path());
+            let equal =
+                with_engines(storage, async |engines| replay_archive(engines, kept_in, job, &screen).await).await?;
+            anyhow::ensure!(equal, "the replayed tables differ from the live ones");
+            return Ok(());
+        }
+        Some(Command::Redrive { queue }) => {
+            return with_engines(storage, async |engines| redrive_queue(engines, &queue, &screen).await).await;
+        }
+        Some(Command::Quarantined { replay }) => return quarantined(port, &data_dir, replay, &screen).await,
+        Some(Command::Compact) => return compact(storage, &screen).await,
+        Some(Command::Serve | Command::Demo { .. }) | None => {}
+    }
     let options = StackOptions { port, storage, graph_url, people: People { speed, ..People::default() } };
     let stack = Stack::start(options).await?;
     let ended = until_the_end(&stack, cli.command, &Term::stdout()).await;
     stack.shutdown().await;
     ended
+}
+
+/// Does something with the engines alone, and ends them.
+async fn with_engines<T>(storage: Storage, work: impl AsyncFnOnce(&Engines) -> anyhow::Result<T>) -> anyhow::Result<T> {
+    let engines = Engines::start(storage).await?;
+    let outcome = work(&engines).await;
+    engines.shutdown().await;
+    outcome
 }
 
 async fn until_the_end(stack: &Stack, command: Option<Command>, screen: &Term) -> anyhow::Result<()> {
@@ -81,6 +143,16 @@ async fn until_the_end(stack: &Stack, command: Option<Command>, screen: &Term) -
     }
     introduce(stack, screen)?;
     ctrl_c().await;
+    Ok(())
+}
+
+async fn compact(storage: Storage, screen: &Term) -> anyhow::Result<()> {
+    let engines = Engines::start(storage).await?;
+    let warehouse = Warehouse::new(Bucket::new(engines.s3(), BUCKET));
+    let done = warehouse.compact(None).await;
+    engines.shutdown().await;
+    let Compacted { objects, events, files, .. } = done.context("not everything could be merged")?;
+    screen.write_line(&format!("{events} events of {objects} staged objects merged; {files} files written"))?;
     Ok(())
 }
 

@@ -7,4 +7,5 @@ pub mod credentials;
 pub mod demo;
 pub mod drivers;
 pub mod engines;
+pub mod operator;
 pub mod stack;

@@ -16,6 +16,8 @@ use simulator::{Behaviour, Delivery, Simulator};
 use tokio::net::TcpListener;
 use url::Url;
 
+pub use self::resources::BUCKET;
+
 use self::functions::Functions;
 use self::resources::Resources;
 use crate::credentials::Credentials;
@@ -83,6 +85,12 @@ const TEST_CITY_DB: &[u8] = include_bytes!("../assets/geo/GeoLite2-City-Test.mmd
 
 /// How often the watchdog looks: on AWS once a minute, here more often, for nobody wants to wait on one machine.
 const TICK: Duration = Duration::from_secs(2);
+
+/// How often published events are merged into their files: on AWS every quarter of an hour.
+const COMPACTION: Duration = Duration::from_secs(60);
+
+/// How long the publisher waits for more of the stream, so that it does not write an object for every change.
+const PUBLISHED_TOGETHER: Duration = Duration::from_millis(500);
 
 /// A page that was out so long is given out again. Longer than a page of 100 at one message a second takes in parts.
 const PAGE_FORGOTTEN_AFTER_S: u64 = 30;
@@ -208,6 +216,12 @@ impl Stack {
         self.resources.tables(&self.engines)
     }
 
+    /// The files of published events.
+    #[must_use]
+    pub fn warehouse(&self) -> warehouse::Warehouse {
+        self.resources.warehouse(&self.engines)
+    }
+
     /// Ends everything in order: running invocations finish while the Graph API and the webhook are still there, then
     /// those end, then the engines.
     pub async fn shutdown(self) {
@@ -223,6 +237,35 @@ impl Stack {
         self.gateway.drain().await;
         self.engines.shutdown().await;
     }
+}
+
+/// What replays the archive of these engines into tables of its own; nothing else need run.
+///
+/// # Errors
+/// When the tables or the bucket cannot be made, or the credentials in the data directory cannot be read.
+pub async fn replayer(engines: &Engines, data_dir: Option<&Path>) -> anyhow::Result<replay::Replay> {
+    let resources = Resources::create_missing(engines).await?;
+    let credentials = Credentials::load(data_dir.map(|folder| folder.join("credentials.json")).as_deref())?;
+    let mut settings = resources.settings();
+    settings.insert("LINK_KEYS".to_owned(), credentials.link_keys);
+    let config = replay::Config::read(shared::config::Settings::from_values(settings))?;
+    Ok(replay::Replay::new(config, &resources.clients(engines)))
+}
+
+/// The queues that have dead letters, as an operator calls them.
+pub const QUEUES: [&str; 3] = ["events", "dispatch", "send"];
+
+/// Puts the dead letters of a queue back on it. They are delivered when the stack runs.
+///
+/// # Errors
+/// When there is no such queue.
+pub async fn redrive(engines: &Engines, queue: &str) -> anyhow::Result<i64> {
+    Resources::create_missing(engines).await?;
+    let source = engines.queue_arn(&format!("thirdtick-{queue}-dead-letters"));
+    let sqs = engines.sqs();
+    sqs.start_message_move_task().source_arn(&source).send().await.context("the dead letters cannot be moved")?;
+    let tasks = sqs.list_message_move_tasks().source_arn(&source).send().await?;
+    Ok(tasks.results().first().map_or(0, |task| task.approximate_number_of_messages_moved()))
 }
 
 async fn start_simulator(
@@ -253,7 +296,7 @@ fn settings_of(credentials: &Credentials, base_url: &str, graph_url: &str) -> BT
         ("ADMIN_API_KEY_SHA256".to_owned(), KeyHash::of(&credentials.admin_key).to_string()),
         ("PAGE_FORGOTTEN_AFTER_S".to_owned(), PAGE_FORGOTTEN_AFTER_S.to_string()),
     ]);
-    for name in ["META_GRAPH_VERSION", "LINK_BASE_URL", "GEOIP_CITY_DB", "EDGE_SECRET"] {
+    for name in ["META_GRAPH_VERSION", "LINK_BASE_URL", "GEOIP_CITY_DB", "EDGE_SECRET", "RETENTION"] {
         if let Ok(value) = std::env::var(name) {
             settings.insert(name.to_owned(), value);
         }
@@ -269,9 +312,9 @@ async fn start_sources(
     data_dir: Option<&PathBuf>,
     mischief: &Mischief,
 ) -> anyhow::Result<Vec<Running>> {
-    let checkpoint = match data_dir {
-        Some(folder) => Checkpoint::file(folder.join("rollup.checkpoint"))?,
-        None => Checkpoint::memory(),
+    let checkpoint = |name: &str| match data_dir {
+        Some(folder) => Checkpoint::file(folder.join(name)),
+        None => Ok(Checkpoint::memory()),
     };
     let queue = |url: &str, batch_size: usize, window: Duration, max_concurrency: usize| SqsSource {
         batch_size,
@@ -291,17 +334,27 @@ async fn start_sources(
         drain_within: Duration::from_secs(5),
         ..queue(&resources.dispatch.url, 10, Duration::from_millis(50), 4)
     };
-    let stream = StreamSource {
+    let counted = StreamSource {
         batch_size: 500,
         max_retries: None,
         mischief: mischief.clone(),
-        ..StreamSource::new(&resources.stream_arn, checkpoint)
+        ..StreamSource::new(&resources.stream_arn, checkpoint("rollup.checkpoint")?)
     };
+    let published = StreamSource {
+        batch_size: 1_000,
+        window: PUBLISHED_TOGETHER,
+        max_retries: None,
+        mischief: mischief.clone(),
+        ..StreamSource::new(&resources.stream_arn, checkpoint("publish.checkpoint")?)
+    };
+    let compaction = Schedule { function_timeout: Duration::from_secs(900), ..Schedule::new("compaction", COMPACTION) };
     Ok(vec![
         events.start(engines.sqs(), Arc::clone(&functions.ingest)).await?,
         send.start(engines.sqs(), Arc::clone(&functions.send)).await?,
         commands.start(engines.sqs(), Arc::clone(&functions.dispatch)).await?,
-        stream.start(engines.streams(), Arc::clone(&functions.rollup)).await?,
+        counted.start(engines.streams(), Arc::clone(&functions.rollup)).await?,
+        published.start(engines.streams(), Arc::clone(&functions.publish)).await?,
+        compaction.start(Arc::clone(&functions.compact)),
         Schedule::new("dispatch-watchdog", TICK).start(Arc::clone(&functions.dispatch)),
     ])
 }

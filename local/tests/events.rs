@@ -134,11 +134,37 @@ fn the_sender_takes_a_page() {
 }
 
 #[test]
+fn a_replay_names_its_tables_and_begins_at_the_beginning() {
+    let job: replay::Job = event("replay");
+    assert_eq!(
+        (job.core_table().as_str(), job.rollup_table().as_str()),
+        ("thirdtick-replay-1-core", "thirdtick-replay-1-rollup")
+    );
+    assert_eq!(job.phase, replay::Phase::Tables);
+    assert!(job.from.is_some() && job.to.is_none());
+}
+
+#[test]
 fn every_record_of_the_stream_counts() {
     let batch: StreamEvent = event("rollup-stream");
     let records = batch.records.len();
     let contributions = batch.records.into_iter().filter_map(rollup::change::read).count();
     assert_eq!((records, contributions), (2, 2));
+}
+
+#[test]
+fn the_same_records_publish_a_delivery_and_a_click() {
+    let batch: StreamEvent = event("publish-stream");
+    let published = batch.records.into_iter().flat_map(publish::change::read);
+    let kinds: Vec<String> = published.map(|(_, change)| change.event.kind).collect();
+    assert_eq!(kinds, ["message.delivered", "link.clicked"]);
+}
+
+#[test]
+fn the_compaction_is_woken_by_its_schedule() {
+    let event: Value = event("compact-schedule");
+    assert_eq!(event["source"], "aws.scheduler");
+    assert!(event["resources"][0].as_str().unwrap().ends_with("-compaction"));
 }
 
 #[test]

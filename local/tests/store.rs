@@ -33,6 +33,8 @@ mod media;
 mod probes;
 #[path = "store/requests.rs"]
 mod requests;
+#[path = "store/retention.rs"]
+mod retention;
 #[path = "store/slots.rs"]
 mod slots;
 #[path = "store/templates.rs"]

@@ -19,6 +19,7 @@ use crate::attempt::{AttemptKey, Seq, Shard};
 use crate::campaign::VariantIndex;
 use crate::id::{AccountId, CampaignId, ContactId, EventId, WorkspaceId};
 use crate::link::code::LinkId;
+use crate::retention::Kind;
 use crate::time::UnixMillis;
 
 /// Partitions a day of an account's events is spread over.
@@ -338,6 +339,19 @@ pub enum Content {
 }
 
 impl Content {
+    /// Which rule of retention holds for it.
+    #[must_use]
+    pub const fn retained_as(&self) -> Kind {
+        match self {
+            Self::MessageReceived { .. }
+            | Self::MessageEchoed(_)
+            | Self::MessageImported(_)
+            | Self::MetaReported { .. }
+            | Self::MetaQuarantined { .. } => Kind::Messages,
+            _ => Kind::Events,
+        }
+    }
+
     /// The event's type as the feed shows it: for an event in its sender's words, the name that they gave it.
     #[must_use]
     pub const fn kind(&self) -> &str {

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::campaign::{PageNumber, VariantIndex};
 use crate::id::{AccountId, CampaignId, ContactId, EventId, WorkspaceId};
 use crate::phone::PhoneNumber;
+use crate::region::region_of;
 use crate::time::UnixMillis;
 
 /// Position of a recipient in the campaign's audience, from 0.
@@ -173,6 +174,16 @@ pub struct Skip {
     pub reason: String,
 }
 
+/// What is left of a recipient who was erased.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Erased {
+    /// When.
+    pub at: UnixMillis,
+    /// The region of the number, ISO 3166 alpha-2, so that costs stay what they were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+}
+
 /// The stored attempt. Stays well under 1 KB, for it is written up to five times.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempt {
@@ -186,6 +197,9 @@ pub struct Attempt {
     /// The person, if the number was known as somebody's when it was claimed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contact: Option<ContactId>,
+    /// The person was erased: the number, the name, the answer and the message id name nobody any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub erased: Option<Erased>,
     /// The account it is sent from.
     pub account: AccountId,
     /// Which variant of the message.
@@ -371,6 +385,7 @@ impl Attempt {
             phone,
             name: None,
             contact: None,
+            erased: None,
             account,
             variant,
             page,
@@ -396,6 +411,15 @@ impl Attempt {
             closed_by: None,
             opted_out: None,
             failed: None,
+        }
+    }
+
+    /// The region of the recipient's number, ISO 3166 alpha-2, as far as it can be told.
+    #[must_use]
+    pub fn region(&self) -> Option<&str> {
+        match &self.erased {
+            Some(erased) => erased.region.as_deref(),
+            None => region_of(&self.phone),
         }
     }
 

@@ -101,6 +101,16 @@ prefixed_id!(
     "acc"
 );
 prefixed_id!(
+    /// An entry of the audit log.
+    AuditId,
+    "aud"
+);
+prefixed_id!(
+    /// The erasure of a person.
+    ErasureId,
+    "ers"
+);
+prefixed_id!(
     /// A campaign.
     CampaignId,
     "cmp"

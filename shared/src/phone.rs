@@ -94,6 +94,15 @@ impl<'de> Deserialize<'de> for Region {
 }
 
 impl PhoneNumber {
+    /// Stands in stored rows where a number was erased. It is nobody's: no country code begins with 0.
+    pub const ERASED: &str = "+0";
+
+    /// Whether the number was erased.
+    #[must_use]
+    pub fn is_erased(&self) -> bool {
+        self.0 == Self::ERASED
+    }
+
     /// Reads a number together with its region, which costs no second look at the plan.
     ///
     /// # Errors

@@ -8,6 +8,7 @@
 pub mod account_day;
 pub mod contribution;
 pub mod histogram;
+pub mod row;
 pub mod tally;
 pub mod unsent;
 

@@ -4,10 +4,12 @@
 mod accounts;
 mod activity;
 mod attempts;
+mod audit;
 mod campaigns;
 mod consent;
 mod contacts;
 mod conversations;
+mod erasures;
 mod expression;
 mod feed;
 mod halts;
@@ -38,12 +40,16 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailur
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::retention::{Kind, Retention};
+use crate::time::UnixMillis;
+
 pub use self::attempts::{Claimed, Learned, Told};
 pub use self::campaigns::{Listed, PageState, Transition};
 pub use self::consent::{Confirmed, ONE_CONFIRMATION_IN, Outcome};
 pub use self::contacts::{
     Evidence, Found, Known, LookFor, Merged, Move, Resolved, Sighting, Unmerged, Upsert, Upserted,
 };
+pub use self::erasures::Row;
 pub use self::feed::FeedDay;
 pub use self::halts::Followed;
 pub use self::idempotency::Idempotency;
@@ -61,6 +67,7 @@ pub type Item = HashMap<String, AttributeValue>;
 pub struct Core {
     client: aws_sdk_dynamodb::Client,
     table: String,
+    retention: Retention,
 }
 
 /// How fresh a read is.
@@ -133,7 +140,25 @@ impl Core {
     /// The table of this name.
     #[must_use]
     pub fn new(client: aws_sdk_dynamodb::Client, table: impl Into<String>) -> Self {
-        Self { client, table: table.into() }
+        Self { client, table: table.into(), retention: Retention::default() }
+    }
+
+    /// The same table, in which rows are kept as long as these rules say.
+    #[must_use]
+    pub fn keeping(self, retention: Retention) -> Self {
+        Self { retention, ..self }
+    }
+
+    /// How long rows are kept.
+    #[must_use]
+    pub const fn retention(&self) -> &Retention {
+        &self.retention
+    }
+
+    /// The attribute by which DynamoDB deletes a row of this kind that was written at `at`; nothing when it is kept for good.
+    fn expiry(&self, kind: Kind, at: UnixMillis) -> Item {
+        let expires_at = self.retention.expiry(kind, at);
+        expires_at.map(|seconds| (schema::TTL_ATTRIBUTE.to_owned(), number(seconds))).into_iter().collect()
     }
 
     /// Reads one item, strongly consistent.

@@ -1,10 +1,12 @@
 //! What a campaign has achieved, read from counters, and who its recipients are, read from rows; people's journeys, sessions
 //! and conversations, computed from their events; the health of accounts. Reads only.
 
+mod audit;
 mod health;
 mod journey;
 mod people;
 mod person;
+mod quarantined;
 mod report;
 mod span;
 mod talks;
@@ -78,6 +80,7 @@ impl Analytics {
 pub fn router(analytics: Analytics) -> Router {
     let analytics = Arc::new(analytics);
     Router::new()
+        .route("/v1/audit", get(audit::list))
         .route("/v1/campaigns/{id}/report", get(campaign_report))
         .route("/v1/campaigns/{id}/recipients", get(people::list))
         .route("/v1/campaigns/{id}/recipients/{phone}", get(people::one))
@@ -89,6 +92,8 @@ pub fn router(analytics: Analytics) -> Router {
         .route("/v1/accounts/{id}/health", get(health::of_account))
         .route("/v1/analytics/response-times", get(talks::response_times))
         .route("/v1/analytics/sessions", get(talks::account_sessions))
+        .route("/v1/events/quarantined", get(quarantined::list))
+        .route("/v1/events/unknown", get(quarantined::unknown))
         .layer(middleware::from_fn_with_state(analytics.keys.clone(), require_key))
         .fallback(async || Problem::not_found("path"))
         .method_not_allowed_fallback(async || Problem::method_not_allowed())

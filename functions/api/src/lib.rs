@@ -3,6 +3,7 @@
 
 mod accounts;
 mod audience;
+mod audit;
 mod campaigns;
 mod close;
 mod contacts;
@@ -15,7 +16,9 @@ mod lifecycle;
 mod media;
 mod outlook;
 mod preflight;
+mod quarantine;
 mod reservation;
+mod retention;
 mod settings;
 mod templates;
 mod terms;
@@ -36,6 +39,7 @@ use shared::link::ShortLinks;
 use shared::link::code::KeyRing;
 use shared::meta::client::{GraphClient, NoClient};
 use shared::queue::Queue;
+use shared::retention::Retention;
 use shared::secrets::Secrets;
 use shared::store::Core;
 use shared::store::rollups::Rollups;
@@ -46,9 +50,11 @@ const MAX_BODY_BYTES: usize = 10 * 1024 * 1024;
 /// What the function is told by its environment.
 pub struct Config {
     core_table: String,
+    retention: Retention,
     rollup_table: String,
     bucket: String,
     dispatch_queue_url: String,
+    events_queue_url: String,
     link_base_url: String,
     link_keys: KeyRing,
     admin_key: KeyHash,
@@ -57,16 +63,18 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads `CORE_TABLE`, `ROLLUP_TABLE`, `BUCKET`, `DISPATCH_QUEUE_URL`, `LINK_BASE_URL`, `LINK_KEYS`,
+    /// Reads `CORE_TABLE`, `ROLLUP_TABLE`, `BUCKET`, `DISPATCH_QUEUE_URL`, `EVENTS_QUEUE_URL`, `LINK_BASE_URL`, `LINK_KEYS`,
     /// `ADMIN_API_KEY_SHA256` and, with Meta's own as default, `META_GRAPH_URL` and `META_GRAPH_VERSION`.
     ///
     /// # Errors
     /// With everything that is missing or malformed.
     pub fn read(mut settings: Settings) -> Result<Self, InvalidSettings> {
         let core_table = settings.required("CORE_TABLE");
+        let retention = settings.or("RETENTION", Retention::default());
         let rollup_table = settings.required("ROLLUP_TABLE");
         let bucket = settings.required("BUCKET");
         let dispatch_queue_url = settings.required("DISPATCH_QUEUE_URL");
+        let events_queue_url = settings.required("EVENTS_QUEUE_URL");
         let link_base_url = settings.required("LINK_BASE_URL");
         let link_keys = settings.required("LINK_KEYS");
         let admin_key = settings.required("ADMIN_API_KEY_SHA256");
@@ -75,9 +83,11 @@ impl Config {
         settings.finish(|| {
             Some(Self {
                 core_table: core_table?,
+                retention,
                 rollup_table: rollup_table?,
                 bucket: bucket?,
                 dispatch_queue_url: dispatch_queue_url?,
+                events_queue_url: events_queue_url?,
                 link_base_url: link_base_url?,
                 link_keys: link_keys?,
                 admin_key: admin_key?,
@@ -94,6 +104,7 @@ pub struct Api {
     rollups: Rollups,
     bucket: Bucket,
     dispatch: Queue,
+    events: Queue,
     links: ShortLinks,
     link_base_url: String,
     graph: GraphClient,
@@ -108,10 +119,11 @@ impl Api {
     /// [`NoClient`].
     pub fn new(config: Config, clients: &Clients, secrets: Secrets) -> Result<Self, NoClient> {
         Ok(Self {
-            core: Core::new(clients.dynamodb.clone(), config.core_table),
+            core: Core::new(clients.dynamodb.clone(), config.core_table).keeping(config.retention),
             rollups: Rollups::new(clients.dynamodb.clone(), config.rollup_table),
             bucket: Bucket::new(clients.s3.clone(), config.bucket),
             dispatch: Queue::new(clients.sqs.clone(), config.dispatch_queue_url),
+            events: Queue::new(clients.sqs.clone(), config.events_queue_url),
             links: ShortLinks::new(&config.link_base_url, config.link_keys),
             link_base_url: config.link_base_url,
             graph: GraphClient::new(&config.graph_url, &config.graph_version)?,
@@ -146,6 +158,7 @@ pub fn router(api: Api) -> Router {
         .route("/v1/contacts/import", post(imports::create))
         .route("/v1/contacts/{id}/opt-in", post(contacts::opt_in))
         .route("/v1/contacts/{id}/opt-out", post(contacts::opt_out))
+        .route("/v1/events/quarantined/replay", post(quarantine::replay))
         .route("/v1/media", post(media::create))
         .route("/v1/media/uploads", post(media::expect_upload))
         .layer(middleware::from_fn_with_state(Arc::clone(&api), idempotency::repeat));
@@ -166,11 +179,13 @@ pub fn router(api: Api) -> Router {
         .route("/v1/contacts/imports/{id}", get(imports::one))
         .route("/v1/contacts/imports/{id}/rejects", get(imports::rejects))
         .route("/v1/settings/consent", get(settings::consent).put(settings::set_consent))
+        .route("/v1/settings/retention", get(retention::show))
         .route("/v1/media", get(media::list))
         .route("/v1/media/{id}", get(media::one).delete(media::delete));
     Router::new()
         .merge(writes)
         .merge(reads)
+        .layer(middleware::from_fn_with_state(Arc::clone(&api), audit::log))
         .layer(middleware::from_fn_with_state(keys, require_key))
         .route("/health", get(health))
         .fallback(async || Problem::not_found("path"))

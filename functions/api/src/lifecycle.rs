@@ -14,6 +14,7 @@ use shared::campaign::{Campaign, PausedBy, Status};
 use shared::http::auth::Caller;
 use shared::http::problem::Problem;
 use shared::queue::DispatchCommand;
+use shared::retention::Kind;
 use shared::store::Transition;
 use shared::template::TemplateObstacle;
 use shared::time::UnixMillis;
@@ -73,6 +74,7 @@ pub(crate) async fn act(api: &Api, caller: Caller, id: &str, action: Action) -> 
     };
     if matches!(action, Action::Start | Action::Resume) {
         audience_is_ready(&campaign)?;
+        attempts_are_known(api, &campaign, now)?;
         templates_may_be_sent(api, &campaign).await?;
     }
     if action == Action::Start {
@@ -171,6 +173,7 @@ pub(crate) async fn retry_failed(api: State<Arc<Api>>, caller: Extension<Caller>
         return refused("the campaign's time is over: duplicate it to send again");
     }
     audience_is_ready(&campaign)?;
+    attempts_are_known(&api, &campaign, UnixMillis::now())?;
     templates_may_be_sent(&api, &campaign).await?;
     let errors = tally(&api, &campaign).await?.all().errors();
     if !errors.into_iter().any(|(code, messages)| messages > 0 && may_be_retried(code)) {
@@ -187,6 +190,20 @@ pub(crate) async fn retry_failed(api: State<Arc<Api>>, caller: Extension<Caller>
     }
     let campaign = find(&api, *caller, &id).await?;
     Ok(Json(shown(&api, &campaign).await?))
+}
+
+/// Attempts may have expired since the campaign was started: then nobody knows any more who was sent to, and nobody may be
+/// sent to twice.
+fn attempts_are_known(api: &Api, campaign: &Campaign, now: UnixMillis) -> Result<(), Problem> {
+    let (Some(started), Some(kept)) = (campaign.started_at, api.core.retention().of(Kind::Attempts)) else {
+        return Ok(());
+    };
+    // DynamoDB deletes a row some time after its end, never before.
+    if now.since(started) < kept {
+        return Ok(());
+    }
+    let detail = "the rule of retention has removed what was sent at its start: duplicate it, with those who are left";
+    Err(Problem::conflict(detail, Some(campaign.status.name())))
 }
 
 /// A campaign runs only with its whole audience, unless it was asked to start before.

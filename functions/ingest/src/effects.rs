@@ -339,7 +339,9 @@ impl Effects {
             }
         }
         drop(heard);
-        for ((workspace, account), news) in self.news {
+        // What Meta told before is on the accounts' rows already, with its consequences.
+        let news = if ingest.is_replay() { BTreeMap::new() } else { self.news };
+        for ((workspace, account), news) in news {
             // Boxed, for it is rare and as large as all the rest together.
             let told = Box::pin(ingest.core.tell_account(workspace, account, &news, UnixMillis::now()));
             if let Err(error) = told.await {

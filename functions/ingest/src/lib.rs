@@ -49,6 +49,7 @@ use shared::id::WorkspaceId;
 use shared::link::ShortLinks;
 use shared::link::code::KeyRing;
 use shared::queue::{Inbound, Queue};
+use shared::retention::Retention;
 use shared::store::{Core, StoreError};
 
 use crate::attribution::Links;
@@ -65,6 +66,7 @@ const WRITES_AT_ONCE: usize = 32;
 /// What the function is told by its environment.
 pub struct Config {
     core_table: String,
+    retention: Retention,
     bucket: String,
     city_db: Option<PathBuf>,
     send_queue_url: Option<String>,
@@ -79,6 +81,7 @@ impl Config {
     /// With everything that is missing or malformed.
     pub fn read(mut settings: Settings) -> Result<Self, InvalidSettings> {
         let core_table = settings.required("CORE_TABLE");
+        let retention = settings.or("RETENTION", Retention::default());
         let bucket = settings.required("BUCKET");
         let city_db: Option<String> = settings.optional("GEOIP_CITY_DB");
         let send_queue_url = settings.optional("SEND_QUEUE_URL");
@@ -86,6 +89,7 @@ impl Config {
         settings.finish(|| {
             Some(Self {
                 core_table: core_table?,
+                retention,
                 bucket: bucket?,
                 city_db: city_db.map(PathBuf::from),
                 send_queue_url,
@@ -134,7 +138,7 @@ impl Ingest {
             None => Places::none(),
         };
         Ok(Self {
-            core: Core::new(clients.dynamodb.clone(), config.core_table),
+            core: Core::new(clients.dynamodb.clone(), config.core_table).keeping(config.retention),
             bucket: Bucket::new(clients.s3.clone(), config.bucket),
             places,
             sender: config.send_queue_url.map(|url| Queue::new(clients.sqs.clone(), url)),

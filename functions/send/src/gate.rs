@@ -58,6 +58,9 @@ async fn judge(
 ) -> Result<(Candidate, u64, Result<(), Refusal>), StoreError> {
     let now = UnixMillis::now();
     let digits = candidate.recipient.phone.digits();
+    if candidate.recipient.phone.is_erased() {
+        return Ok((candidate, 0, Err(Refusal::Erased)));
+    }
     let (workspace, id) = (context.campaign.workspace, context.campaign.id);
     let recent = send.core.earlier_messages(workspace, context.account.id, id, digits, look_back, now).await?;
     let consent = consents.get(digits);

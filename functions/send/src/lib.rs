@@ -30,6 +30,7 @@ use shared::link::code::KeyRing;
 use shared::media::MediaLibrary;
 use shared::meta::client::{GraphClient, NoClient};
 use shared::queue::{self, Queue, SendCommand};
+use shared::retention::Retention;
 use shared::secrets::Secrets;
 use shared::store::Core;
 use shared::time::UnixMillis;
@@ -45,6 +46,7 @@ const PAGES_AT_ONCE: usize = 4;
 /// What the function is told by its environment.
 pub struct Config {
     core_table: String,
+    retention: Retention,
     bucket: String,
     send_queue_url: String,
     dispatch_queue_url: String,
@@ -69,6 +71,7 @@ impl Config {
     /// With everything that is missing or malformed.
     pub fn read(mut settings: Settings) -> Result<Self, InvalidSettings> {
         let core_table = settings.required("CORE_TABLE");
+        let retention = settings.or("RETENTION", Retention::default());
         let bucket = settings.required("BUCKET");
         let send_queue_url = settings.required("SEND_QUEUE_URL");
         let dispatch_queue_url = settings.required("DISPATCH_QUEUE_URL");
@@ -81,6 +84,7 @@ impl Config {
         settings.finish(|| {
             Some(Self {
                 core_table: core_table?,
+                retention,
                 bucket: bucket?,
                 send_queue_url: send_queue_url?,
                 dispatch_queue_url: dispatch_queue_url?,
@@ -118,7 +122,7 @@ impl Send {
     /// [`NoClient`].
     pub fn new(config: Config, clients: &Clients, secrets: Secrets) -> Result<Self, NoClient> {
         let graph = GraphClient::with_call_timeout(&config.graph_url, &config.graph_version, config.call_timeout)?;
-        let core = Core::new(clients.dynamodb.clone(), config.core_table);
+        let core = Core::new(clients.dynamodb.clone(), config.core_table).keeping(config.retention);
         let bucket = Bucket::new(clients.s3.clone(), config.bucket);
         Ok(Self {
             media: MediaLibrary::new(core.clone(), bucket.clone(), graph.clone()),

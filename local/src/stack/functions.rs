@@ -23,6 +23,8 @@ pub(super) struct Functions {
     pub(super) dispatch: Arc<dyn Function>,
     pub(super) send: Arc<dyn Function>,
     pub(super) rollup: Arc<dyn Function>,
+    pub(super) publish: Arc<dyn Function>,
+    pub(super) compact: Arc<dyn Function>,
 }
 
 impl Functions {
@@ -31,13 +33,16 @@ impl Functions {
         clients: &Clients,
         secrets: &Secrets,
     ) -> anyhow::Result<Self> {
-        let Configs { webhook, redirect, ingest, api, dispatch, send, rollup, analytics } = Configs::read(settings)?;
+        let Configs { webhook, redirect, ingest, api, dispatch, send, rollup, publish, compact, analytics } =
+            Configs::read(settings)?;
         let webhook = Arc::new(webhook::Webhook::new(webhook, clients));
         let redirect = Arc::new(redirect::Redirect::new(redirect, clients));
         let ingest = Arc::new(ingest::Ingest::new(ingest, clients)?);
         let dispatch = Arc::new(dispatch::Dispatch::new(dispatch, clients, secrets.clone())?);
         let send = Arc::new(send::Send::new(send, clients, secrets.clone())?);
         let rollup = Arc::new(rollup::Rollup::new(rollup, clients));
+        let publish = Arc::new(publish::Publish::new(publish, clients));
+        let compact = Arc::new(compact::Compact::new(compact, clients));
         let api = api::router(api::Api::new(api, clients, secrets.clone())?);
         let analytics = analytics::router(analytics::Analytics::new(analytics, clients));
         Ok(Self {
@@ -67,6 +72,14 @@ impl Functions {
                 let rollup = Arc::clone(&rollup);
                 async move { rollup::handle(&rollup, batch).await }
             }),
+            publish: from_fn(move |batch: StreamEvent| {
+                let publish = Arc::clone(&publish);
+                async move { publish::handle(&publish, batch).await }
+            }),
+            compact: from_fn(move |_: Value| {
+                let compact = Arc::clone(&compact);
+                async move { compact::handle(&compact, None).await }
+            }),
         })
     }
 
@@ -77,6 +90,7 @@ impl Functions {
             .route("GET", "/webhooks/meta", Arc::clone(&self.webhook))
             .route("POST", "/webhooks/meta", Arc::clone(&self.webhook))
             .route("ANY", "/l/{code}", Arc::clone(&self.redirect))
+            .route("GET", "/v1/audit", Arc::clone(&self.analytics))
             .route("GET", &format!("{campaign}/report"), Arc::clone(&self.analytics))
             .route("GET", &format!("{campaign}/recipients"), Arc::clone(&self.analytics))
             .route("GET", &format!("{campaign}/recipients/{{phone}}"), Arc::clone(&self.analytics))
@@ -88,6 +102,8 @@ impl Functions {
             .route("GET", "/v1/accounts/{id}/health", Arc::clone(&self.analytics))
             .route("GET", "/v1/analytics/response-times", Arc::clone(&self.analytics))
             .route("GET", "/v1/analytics/sessions", Arc::clone(&self.analytics))
+            .route("GET", "/v1/events/quarantined", Arc::clone(&self.analytics))
+            .route("GET", "/v1/events/unknown", Arc::clone(&self.analytics))
             .route("ANY", "$default", Arc::clone(&self.api))
     }
 }
@@ -101,6 +117,8 @@ struct Configs {
     dispatch: dispatch::Config,
     send: send::Config,
     rollup: rollup::Config,
+    publish: publish::Config,
+    compact: compact::Config,
     analytics: analytics::Config,
 }
 
@@ -123,11 +141,22 @@ impl Configs {
         let dispatch = dispatch::Config::read(settings()).map_err(&mut note);
         let send = send::Config::read(settings()).map_err(&mut note);
         let rollup = rollup::Config::read(settings()).map_err(&mut note);
+        let publish = publish::Config::read(settings()).map_err(&mut note);
+        let compact = compact::Config::read(settings()).map_err(&mut note);
         let analytics = analytics::Config::read(settings()).map_err(&mut note);
-        match (webhook, redirect, ingest, api, dispatch, send, rollup, analytics) {
-            (Ok(webhook), Ok(redirect), Ok(ingest), Ok(api), Ok(dispatch), Ok(send), Ok(rollup), Ok(analytics)) => {
-                Ok(Self { webhook, redirect, ingest, api, dispatch, send, rollup, analytics })
-            }
+        match (webhook, redirect, ingest, api, dispatch, send, rollup, publish, compact, analytics) {
+            (
+                Ok(webhook),
+                Ok(redirect),
+                Ok(ingest),
+                Ok(api),
+                Ok(dispatch),
+                Ok(send),
+                Ok(rollup),
+                Ok(publish),
+                Ok(compact),
+                Ok(analytics),
+            ) => Ok(Self { webhook, redirect, ingest, api, dispatch, send, rollup, publish, compact, analytics }),
             _ => Err(all),
         }
     }

@@ -7,14 +7,17 @@ use std::time::Duration;
 use anyhow::Context;
 use aws_sdk_sqs::types::QueueAttributeName;
 use shared::aws::Clients;
+use shared::blob::Bucket;
 use shared::store::rollups::Rollups;
 use shared::store::{Core, schema};
+use warehouse::Warehouse;
 
 use crate::engines::Engines;
 
 const CORE_TABLE: &str = "thirdtick-core";
 const ROLLUP_TABLE: &str = "thirdtick-rollup";
-const BUCKET: &str = "thirdtick-data";
+/// The bucket's name, and so its folder's.
+pub const BUCKET: &str = "thirdtick-data";
 
 /// Deliveries of a message before it goes to the dead letters.
 const MAX_RECEIVE_COUNT: u32 = 5;
@@ -56,6 +59,10 @@ impl Resources {
 
     pub(super) fn tables(&self, engines: &Engines) -> (Core, Rollups) {
         (Core::new(engines.dynamodb(), CORE_TABLE), Rollups::new(engines.dynamodb(), ROLLUP_TABLE))
+    }
+
+    pub(super) fn warehouse(&self, engines: &Engines) -> Warehouse {
+        Warehouse::new(Bucket::new(engines.s3(), BUCKET))
     }
 
     /// The settings that name them to the functions.

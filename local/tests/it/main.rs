@@ -21,3 +21,4 @@ mod sqs;
 mod sqs_source;
 mod stream_source;
 mod support;
+mod warehouse;

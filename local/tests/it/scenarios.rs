@@ -2,6 +2,7 @@
 
 mod accounts;
 mod audience;
+mod audit;
 mod consent;
 mod contacts;
 mod faults;
@@ -12,6 +13,7 @@ mod kill;
 mod lifecycle;
 mod media;
 mod preflight;
+mod published;
 mod samples;
 mod signatures;
 mod talks;

@@ -8,7 +8,6 @@ use super::{CURRENCY, Micros, NOWHERE, charged_as, market_of, rate};
 use crate::attempt::pricing::Pricing;
 use crate::attempt::{Attempt, Stage};
 use crate::campaign::{Campaign, Category, Message};
-use crate::region::region_of;
 use crate::rollup::tally::{Tally, VariantTally};
 use crate::time::UnixMillis;
 
@@ -37,7 +36,7 @@ pub fn counter_of(attempt: &Attempt) -> Option<String> {
     } else {
         return None;
     };
-    let region = region_of(&attempt.phone).unwrap_or(NOWHERE);
+    let region = attempt.region().unwrap_or(NOWHERE);
     let told = attempt.pricing.as_ref();
     let category = match told {
         Some(told) if told.model.as_deref() == Some("CBP") => BY_CONVERSATION,

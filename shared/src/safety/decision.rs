@@ -60,6 +60,9 @@ pub enum Refusal {
     /// Holds whatever the settings.
     #[error("the person has opted out")]
     OptedOut,
+    /// Holds whatever the settings; told by who reads the audience, not by [`decide`].
+    #[error("the person was erased")]
+    Erased,
     /// With `require_opt_in`.
     #[error("no opt-in of the person is recorded, and the account requires one")]
     NoOptIn,
@@ -116,6 +119,7 @@ impl Refusal {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::OptedOut => "opted_out",
+            Self::Erased => "erased",
             Self::NoOptIn => "no_opt_in",
             Self::UnknownNumber => "unknown_number",
             Self::TooLong { .. } => "too_long",

@@ -37,7 +37,8 @@ impl Core {
         place: Option<&Place>,
     ) -> Result<(), StoreError> {
         let key = keys::event(workspace, account, event.id, event.at);
-        let mut more = list(workspace, account, event);
+        let mut more = self.expiry(event.content.retained_as(), event.at);
+        more.extend(list(workspace, account, event));
         more.extend(place.map(|place| (ARCHIVED.to_owned(), text(&place.to_string()))));
         let Put::There(known) = self.put_new("event", key.clone(), event, more).await? else { return Ok(()) };
         let seen_before = known.get("seen").and_then(|seen| seen.as_n().ok()?.parse::<i64>().ok());

@@ -13,6 +13,7 @@ use crate::attempt::pricing::Pricing;
 use crate::attempt::{Attempt, AttemptKey, Conversion, Evidence, Flag, Moment, Money, Seq, Shard, Skip};
 use crate::id::{CampaignId, EventId, WorkspaceId};
 use crate::meta::client::Accepted;
+use crate::retention::Kind;
 use crate::time::UnixMillis;
 
 /// Whether a claim was won.
@@ -129,7 +130,10 @@ impl Core {
     ) -> Result<Claimed, StoreError> {
         if tried.after == After::Nothing {
             let row = Attempt { claim: Some(claim.clone()), number: tried.number, ..attempt.clone() };
-            return match self.put_new("attempt", keys::attempt(key), &row, Item::new()).await? {
+            return match self
+                .put_new("attempt", keys::attempt(key), &row, self.expiry(Kind::Attempts, claim.slot))
+                .await?
+            {
                 Put::New => Ok(Claimed::Won),
                 Put::There(item) => whose(item, claim),
             };
@@ -159,7 +163,7 @@ impl Core {
             return self.update(keys::attempt(key), update).await.map(|_| ());
         }
         let row = Attempt { number: 0, skipped: Some(skip.clone()), ..attempt.clone() };
-        if self.put_new("attempt", keys::attempt(key), &row, Item::new()).await?.is_new() {
+        if self.put_new("attempt", keys::attempt(key), &row, self.expiry(Kind::Attempts, skip.at)).await?.is_new() {
             return Ok(());
         }
         let mut update = Update::default();

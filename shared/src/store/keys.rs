@@ -3,6 +3,8 @@
 //! Business Account's, and the list of campaigns that the watchdog looks after.
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -13,7 +15,9 @@ use crate::activity::feed::Position;
 use crate::attempt::{AttemptKey, Seq, Shard};
 use crate::campaign::PageNumber;
 use crate::contact::alias::Alias;
-use crate::id::{AccountId, CampaignId, ContactId, EventId, ImportId, MediaId, UploadId, WorkspaceId, WriteKeyId};
+use crate::id::{
+    AccountId, AuditId, CampaignId, ContactId, ErasureId, EventId, ImportId, MediaId, UploadId, WorkspaceId, WriteKeyId,
+};
 use crate::link::code::LinkId;
 use crate::phone::canonical_digits;
 use crate::time::UnixMillis;
@@ -32,6 +36,20 @@ impl Key {
     #[must_use]
     pub fn new(pk: impl Into<String>, sk: impl Into<String>) -> Self {
         Self { pk: pk.into(), sk: sk.into() }
+    }
+
+    /// The key as a cursor of a list: opaque, and safe in a URL.
+    #[must_use]
+    pub fn cursor(&self) -> String {
+        URL_SAFE_NO_PAD.encode(format!("{}\n{}", self.pk, self.sk))
+    }
+
+    /// Reads a cursor back; `None` when it is none.
+    #[must_use]
+    pub fn from_cursor(cursor: &str) -> Option<Self> {
+        let text = String::from_utf8(URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()?;
+        let (pk, sk) = text.split_once('\n')?;
+        Some(Self::new(pk, sk))
     }
 
     /// As the SDK wants a key.
@@ -435,6 +453,42 @@ pub fn contact_list(workspace: WorkspaceId) -> String {
     format!("WS#{workspace}#CONTACTS")
 }
 
+/// Partition of a day of the audit log.
+#[must_use]
+pub fn audit_pk(workspace: WorkspaceId, date: &str) -> String {
+    format!("WS#{workspace}#AUDIT#{date}")
+}
+
+/// An entry of the audit log.
+#[must_use]
+pub fn audit(workspace: WorkspaceId, entry: AuditId) -> Key {
+    Key::new(audit_pk(workspace, &time_of(entry.ulid()).date()), entry.to_string())
+}
+
+/// Partition of the erasures of people, and of the pass that is made for them.
+#[must_use]
+pub fn erasures_pk(workspace: WorkspaceId) -> String {
+    format!("WS#{workspace}#ERASURES")
+}
+
+/// An erasure.
+#[must_use]
+pub fn erasure(workspace: WorkspaceId, erasure: ErasureId) -> Key {
+    Key::new(erasures_pk(workspace), erasure.to_string())
+}
+
+/// The pass that is made for all erasures that are not complete.
+#[must_use]
+pub fn erasure_pass(workspace: WorkspaceId) -> Key {
+    Key::new(erasures_pk(workspace), "PASS")
+}
+
+/// When an id was made.
+#[must_use]
+pub fn time_of(ulid: ulid::Ulid) -> UnixMillis {
+    UnixMillis(i64::try_from(ulid.timestamp_ms()).unwrap_or(i64::MAX))
+}
+
 /// What concerns a contact, in the index of lists.
 #[must_use]
 pub fn contact_events_list(workspace: WorkspaceId, contact: ContactId) -> String {
@@ -471,6 +525,14 @@ pub fn probes(workspace: WorkspaceId, account: AccountId, date: &str) -> Key {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cursor_is_read_back() {
+        let key = Key::new("WS#a#ACTIVITY#b", "1#c");
+        assert_eq!(Key::from_cursor(&key.cursor()), Some(key));
+        assert_eq!(Key::from_cursor("?"), None);
+        assert_eq!(Key::from_cursor("aGVsbG8"), None);
+    }
 
     #[test]
     fn keys_of_attempts_and_events_are_read_back() {

@@ -9,6 +9,7 @@ use crate::attempt::{AttemptKey, Seq, Shard};
 use crate::campaign::Campaign;
 use crate::id::{AccountId, CampaignId, WorkspaceId};
 use crate::phone::{PhoneNumber, wa_id_variants};
+use crate::retention::Kind;
 use crate::safety::Earlier;
 use crate::time::UnixMillis;
 
@@ -49,7 +50,8 @@ impl Core {
     /// # Errors
     /// [`StoreError`].
     pub async fn touch(&self, workspace: WorkspaceId, digits: &str, touch: &Touch) -> Result<(), StoreError> {
-        let item = write("touch", keys::touch(workspace, digits, touch.campaign), touch)?;
+        let mut item = write("touch", keys::touch(workspace, digits, touch.campaign), touch)?;
+        item.extend(self.expiry(Kind::Attempts, touch.at));
         self.client
             .put_item()
             .table_name(&self.table)

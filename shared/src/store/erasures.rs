@@ -1,0 +1,283 @@
+//! Erasing people from the table: reading all of it, and what becomes of each kind of row that names one of them.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use super::expression::{Update, Updated};
+use super::{Core, Item, Listed, StoreError, attribute, keys, read, text, unavailable, write};
+use crate::attempt::{Attempt, Erased};
+use crate::erasure::{ERASED, Erasure, Names, PassUnderWay};
+use crate::id::{ErasureId, WorkspaceId};
+use crate::phone::PhoneNumber;
+use crate::time::UnixMillis;
+
+/// A row as it was read from the whole table.
+#[derive(Clone)]
+pub struct Row {
+    key: keys::Key,
+    item: Item,
+}
+
+impl Row {
+    /// Its kind: what a report counts it under.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        fate(&self.key).0
+    }
+
+    /// Its partition and sort key.
+    #[must_use]
+    pub fn place(&self) -> (String, String) {
+        (self.key.pk.clone(), self.key.sk.clone())
+    }
+
+    /// Whether it is of this workspace, or of none that is known.
+    #[must_use]
+    pub fn concerns(&self, workspace: WorkspaceId) -> bool {
+        match self.key.pk.strip_prefix("WS#").and_then(|rest| rest.split('#').next()) {
+            Some(keys::UNROUTED) | None => true,
+            Some(owner) => owner == workspace.to_string(),
+        }
+    }
+
+    /// Whether it names one of them.
+    #[must_use]
+    pub fn names(&self, names: &Names) -> bool {
+        fate(&self.key).1 != Fate::Stays && self.item.values().any(|value| named_in(names, value))
+    }
+}
+
+/// What becomes of a row that names somebody who is erased.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    /// It names people by our ids only, and says what was done: it stays.
+    Stays,
+    /// It is removed.
+    Goes,
+    /// The flags and times stay, for the counters rest on them.
+    Attempt,
+    /// The click stays, and is nobody's.
+    Click,
+    /// It is about something else; the texts in it that name somebody are blanked.
+    Blanked,
+}
+
+fn fate(keys::Key { pk, sk }: &keys::Key) -> (&'static str, Fate) {
+    let mut parts = pk.split('#');
+    let kind = if parts.next() == Some("WS") { parts.nth(1) } else { None };
+    match kind {
+        Some("ATTEMPTS") => ("attempts", Fate::Attempt),
+        Some("ACTIVITY") => ("events", Fate::Click),
+        Some("ALIAS") if sk.starts_with(keys::TOUCH_PREFIX) => ("touches", Fate::Goes),
+        Some("ALIAS") => ("aliases", Fate::Goes),
+        Some("CONTACT") => ("contacts", Fate::Goes),
+        Some("AUDIT") => ("audit", Fate::Stays),
+        Some("ERASURES") => ("erasures", Fate::Stays),
+        Some("ACCOUNT" | "CAMPAIGN" | "IMPORT" | "MEDIA" | "WABA" | "SETTINGS" | "WEBHOOKS") | None => {
+            ("definitions", Fate::Blanked)
+        }
+        Some(_) => ("others", Fate::Goes),
+    }
+}
+
+fn named_in(names: &Names, value: &AttributeValue) -> bool {
+    match value {
+        AttributeValue::S(text) => names.are_in(text),
+        AttributeValue::L(values) => values.iter().any(|value| named_in(names, value)),
+        AttributeValue::Ss(texts) => texts.iter().any(|text| names.are_in(text)),
+        AttributeValue::M(parts) => parts.iter().any(|(name, part)| names.are_in(name) || named_in(names, part)),
+        _ => false,
+    }
+}
+
+/// The value with every text that names somebody blanked.
+fn blanked(names: &Names, value: &AttributeValue) -> AttributeValue {
+    match value {
+        AttributeValue::S(whole) if names.are_in(whole) => text(ERASED),
+        AttributeValue::L(values) => AttributeValue::L(values.iter().map(|value| blanked(names, value)).collect()),
+        AttributeValue::Ss(texts) => {
+            AttributeValue::Ss(texts.iter().filter(|one| !names.are_in(one)).cloned().collect())
+        }
+        AttributeValue::M(parts) => {
+            let kept = parts.iter().filter(|(name, _)| !names.are_in(name));
+            AttributeValue::M(kept.map(|(name, part)| (name.clone(), blanked(names, part))).collect())
+        }
+        other => other.clone(),
+    }
+}
+
+impl Core {
+    /// Notes an erasure that was asked for; a repeat changes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn ask_erasure(&self, erasure: &Erasure) -> Result<(), StoreError> {
+        let key = keys::erasure(erasure.workspace, erasure.id);
+        self.put_new("erasure", key, erasure, Item::new()).await.map(|_| ())
+    }
+
+    /// An erasure.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn erasure(&self, workspace: WorkspaceId, id: ErasureId) -> Result<Option<Erasure>, StoreError> {
+        self.get("erasure", keys::erasure(workspace, id)).await
+    }
+
+    /// A workspace's erasures, newest first, those older than `before` if given.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn erasures(
+        &self,
+        workspace: WorkspaceId,
+        before: Option<ErasureId>,
+        limit: usize,
+    ) -> Result<Listed<Erasure>, StoreError> {
+        let before = before.map(|id| id.to_string());
+        let pk = keys::erasures_pk(workspace);
+        let items = self.query(&pk, ErasureId::PREFIX, before.as_deref(), Some(limit + 1), false).await?;
+        let mut rows = items.into_iter().map(|item| read("erasure", item)).collect::<Result<Vec<_>, _>>()?;
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        Ok(Listed { rows, more })
+    }
+
+    /// Writes how far an erasure is. Only the runner of the job does.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn put_erasure(&self, erasure: &Erasure) -> Result<(), StoreError> {
+        let key = keys::erasure(erasure.workspace, erasure.id);
+        self.put("erasure", write("erasure", key, erasure)?).await
+    }
+
+    /// The pass that is under way.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn erasure_pass(&self, workspace: WorkspaceId) -> Result<Option<PassUnderWay>, StoreError> {
+        self.get("pass", keys::erasure_pass(workspace)).await
+    }
+
+    /// Writes how far the pass is. Only the runner of the job does.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn put_erasure_pass(&self, workspace: WorkspaceId, pass: &PassUnderWay) -> Result<(), StoreError> {
+        self.put("pass", write("pass", keys::erasure_pass(workspace), pass)?).await
+    }
+
+    /// The pass has ended.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn end_erasure_pass(&self, workspace: WorkspaceId) -> Result<(), StoreError> {
+        self.delete(keys::erasure_pass(workspace)).await
+    }
+
+    async fn put(&self, _what: &'static str, item: Item) -> Result<(), StoreError> {
+        let put = self.client.put_item().table_name(&self.table).set_item(Some(item)).send().await;
+        put.map(|_| ()).map_err(|error| unavailable("PutItem", &error))
+    }
+
+    async fn delete(&self, key: keys::Key) -> Result<(), StoreError> {
+        let deleted = self.client.delete_item().table_name(&self.table).set_key(Some(key.item())).send().await;
+        deleted.map(|_| ()).map_err(|error| unavailable("DeleteItem", &error))
+    }
+
+    /// Some rows of the whole table behind a place (from [`Row::place`]), or from its beginning; none at its end.
+    /// Strongly consistent.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn rows_behind(&self, place: Option<(String, String)>) -> Result<Vec<Row>, StoreError> {
+        let mut start = place.map(|(pk, sk)| keys::Key::new(pk, sk).item());
+        loop {
+            let scanned = self
+                .client
+                .scan()
+                .table_name(&self.table)
+                .consistent_read(true)
+                .set_exclusive_start_key(start.take())
+                .send()
+                .await
+                .map_err(|error| unavailable("Scan", &error))?;
+            let rows: Vec<Row> = scanned.items.unwrap_or_default().into_iter().filter_map(row).collect();
+            start = scanned.last_evaluated_key;
+            // A page may be empty and not the last.
+            if !rows.is_empty() || start.is_none() {
+                return Ok(rows);
+            }
+        }
+    }
+
+    /// Takes the people out of a row that names them. Whoever changes it at the same time is not overwritten: what they
+    /// wrote is found by the next pass.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn erase_row(&self, names: &Names, row: &Row, now: UnixMillis) -> Result<(), StoreError> {
+        let key_names = names.are_in(&row.key.pk) || names.are_in(&row.key.sk);
+        let update = match fate(&row.key).1 {
+            Fate::Stays => return Ok(()),
+            Fate::Goes => return self.delete(row.key.clone()).await,
+            Fate::Click => match row.item.get("type").and_then(|kind| kind.as_s().ok()).map(String::as_str) {
+                Some("link.clicked") => click(),
+                _ => return self.delete(row.key.clone()).await,
+            },
+            Fate::Blanked if key_names => return self.delete(row.key.clone()).await,
+            Fate::Blanked => blanking(names, &row.item),
+            Fate::Attempt => attempt(names, &row.item, now)?,
+        };
+        // Changed meanwhile, or removed.
+        let (Updated::Done(_) | Updated::Refused(_)) = self.update(row.key.clone(), update).await?;
+        Ok(())
+    }
+}
+
+fn row(item: Item) -> Option<Row> {
+    let part = |name: &str| item.get(name)?.as_s().ok().cloned();
+    Some(Row { key: keys::Key::new(part("pk")?, part("sk")?), item })
+}
+
+fn click() -> Update {
+    let mut update = Update::default();
+    for name in ["contact", "recipient", "list"] {
+        update.remove(name);
+    }
+    update.only_if_present("pk");
+    update
+}
+
+/// Blanks every attribute that names somebody, if it is still what was read.
+fn blanking(names: &Names, item: &Item) -> Update {
+    let mut update = Update::default();
+    update.only_if_present("pk");
+    for (name, value) in item.iter().filter(|(name, value)| *name != "pk" && *name != "sk" && named_in(names, value)) {
+        update.set(name, blanked(names, value));
+        update.only_if_equal(name, value.clone());
+    }
+    update
+}
+
+/// What is left of an attempt: where it stands and when it got there. The message id stays taken, so that no late status
+/// brings it back.
+fn attempt(names: &Names, item: &Item, now: UnixMillis) -> Result<Update, StoreError> {
+    let stored: Attempt = read("attempt", item.clone())?;
+    let mut update = Update::default();
+    update.only_if_present("pk");
+    let region = stored.region().map(str::to_owned);
+    update.set("phone", text(PhoneNumber::ERASED));
+    update.set_if_absent("erased", attribute("attempt", &Erased { at: now, region })?);
+    for name in ["name", "contact", "response"] {
+        update.remove(name);
+    }
+    update.set("wamid", text(ERASED));
+    let special = ["pk", "sk", "phone", "erased", "name", "contact", "response", "wamid"];
+    for (name, value) in item.iter().filter(|(name, value)| !special.contains(&name.as_str()) && named_in(names, value))
+    {
+        update.set(name, blanked(names, value));
+        update.only_if_equal(name, value.clone());
+    }
+    Ok(update)
+}
