@@ -173,6 +173,12 @@ impl Stack {
         self.credentials.newest_app_secret()
     }
 
+    /// The keys of tracked links.
+    #[must_use]
+    pub fn link_keys(&self) -> &str {
+        &self.credentials.link_keys
+    }
+
     /// Where the built-in simulator is.
     #[must_use]
     pub fn simulator_url(&self) -> Option<Url> {

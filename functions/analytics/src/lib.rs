@@ -1,6 +1,7 @@
 //! What a campaign has achieved, read from counters, and who its recipients are, read from rows. Reads only.
 
 mod audit;
+mod feed;
 mod people;
 mod person;
 mod quarantined;
@@ -79,6 +80,7 @@ pub fn router(analytics: Analytics) -> Router {
         .route("/v1/campaigns/{id}/recipients", get(people::list))
         .route("/v1/campaigns/{id}/recipients/{phone}", get(people::one))
         .route("/v1/campaigns/{id}/recipients/{phone}/send-response", get(people::send_response))
+        .route("/v1/events", get(feed::list))
         .route("/v1/events/quarantined", get(quarantined::list))
         .route("/v1/events/unknown", get(quarantined::unknown))
         .layer(middleware::from_fn_with_state(analytics.keys.clone(), require_key))

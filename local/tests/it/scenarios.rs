@@ -2,6 +2,7 @@
 
 mod accounts;
 mod audience;
+mod browser;
 mod audit;
 mod consent;
 mod contacts;
@@ -16,6 +17,7 @@ mod published;
 mod samples;
 mod signatures;
 mod templates;
+mod web;
 
 use std::time::{Duration, Instant};
 
