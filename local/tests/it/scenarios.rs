@@ -12,6 +12,8 @@ mod kill;
 mod lifecycle;
 mod media;
 mod preflight;
+mod quarantine;
+mod replay;
 mod samples;
 mod signatures;
 mod templates;
