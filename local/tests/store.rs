@@ -5,6 +5,8 @@
 
 #[path = "store/accounts.rs"]
 mod accounts;
+#[path = "store/archiving.rs"]
+mod archiving;
 #[path = "store/audiences.rs"]
 mod audiences;
 #[path = "store/campaigns.rs"]

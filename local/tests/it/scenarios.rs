@@ -14,6 +14,8 @@ mod lifecycle;
 mod media;
 mod preflight;
 mod published;
+mod quarantine;
+mod replay;
 mod samples;
 mod signatures;
 mod talks;
