@@ -5,6 +5,8 @@
 
 #[path = "store/accounts.rs"]
 mod accounts;
+#[path = "store/archiving.rs"]
+mod archiving;
 #[path = "store/audiences.rs"]
 mod audiences;
 #[path = "store/campaigns.rs"]
@@ -25,8 +27,12 @@ mod identity;
 mod imports;
 #[path = "store/jobs.rs"]
 mod jobs;
+#[path = "store/journeys.rs"]
+mod journeys;
 #[path = "store/media.rs"]
 mod media;
+#[path = "store/probes.rs"]
+mod probes;
 #[path = "store/requests.rs"]
 mod requests;
 #[path = "store/retention.rs"]

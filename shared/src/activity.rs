@@ -424,6 +424,19 @@ impl Content {
         }
     }
 
+    /// Whether it is a word of Meta's about the account or its templates, which people should see beside its health.
+    #[must_use]
+    pub fn is_notice(&self) -> bool {
+        match self {
+            // Of what this version has no type for, what concerns the account by its name.
+            Self::MetaReported { field, .. } => {
+                let topics = ["account", "business", "message_template", "payment", "phone_number", "security", "template"];
+                topics.iter().any(|topic| field.starts_with(topic))
+            }
+            content => content.kind().starts_with("account.") || content.kind().starts_with("template."),
+        }
+    }
+
     /// The item as it came in, where the event keeps it.
     pub const fn raw_mut(&mut self) -> Option<&mut Kept> {
         match self {

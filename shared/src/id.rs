@@ -121,6 +121,11 @@ prefixed_id!(
     "evt"
 );
 prefixed_id!(
+    /// A session of a person; see [`crate::journey::sessions`].
+    SessionId,
+    "ses"
+);
+prefixed_id!(
     /// A contact: a person, under whatever number or name they are known.
     ContactId,
     "ctc"

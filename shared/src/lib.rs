@@ -1,8 +1,8 @@
 //! What two or more of Thirdtick's functions need: the domain's types and rules, and one module per outside world.
 //!
-//! Rules (`attempt`, `campaign`, `safety`, `local_time`, `region`, `price`, `throttle`, `link`, `rollup`, `report`) are
-//! plain functions over plain types: no AWS types, no clock of their own. The outside worlds are `store` (DynamoDB),
-//! `queue` (SQS), `blob` (S3), `secrets`, `meta` (the Cloud API) and `http` (what our own API has in common).
+//! Rules (`attempt`, `campaign`, `safety`, `local_time`, `region`, `price`, `throttle`, `link`, `rollup`, `journey`,
+//! `health`) are plain functions over plain types: no AWS types, no clock of their own. The outside worlds are `store`
+//! (DynamoDB), `queue` (SQS), `blob` (S3), `secrets`, `meta` (the Cloud API) and `http` (what our own API has in common).
 
 pub mod account;
 pub mod activity;
@@ -18,10 +18,12 @@ pub mod consent;
 pub mod contact;
 pub mod conversation;
 pub mod erasure;
+pub mod health;
 pub mod http;
 pub mod id;
 pub mod import;
 pub mod job;
+pub mod journey;
 pub mod link;
 pub mod local_time;
 pub mod media;

@@ -1,12 +1,14 @@
 //! Gives the sender its work: keeps a rolling horizon of pages enqueued, gives forgotten pages out again, and ends a
 //! campaign when every page is done; reads audiences and imports that are too large for a request. Woken by commands (a
-//! start, a finished page, a job) and, as a watchdog, by a schedule; so nothing depends on a queue message surviving.
+//! start, a finished page, a job) and, as a watchdog, by a schedule; so nothing depends on a queue message surviving. The
+//! schedule also looks at every account once in five minutes.
 
 mod advance;
 mod guard;
 mod import;
 mod pages;
 mod plan;
+mod probe;
 
 use std::time::Duration;
 
@@ -17,7 +19,9 @@ use shared::aws::Clients;
 use shared::blob::Bucket;
 use shared::blob::audience::NotLaid;
 use shared::config::{InvalidSettings, Settings};
+use shared::meta::client::{GraphClient, NoClient};
 use shared::queue::{self, DispatchCommand, Queue, QueueUnavailable};
+use shared::secrets::Secrets;
 use shared::store::Core;
 use shared::store::rollups::Rollups;
 use shared::time::UnixMillis;
@@ -33,11 +37,14 @@ pub struct Config {
     send_queue_url: String,
     dispatch_queue_url: String,
     forgotten_after: Duration,
+    graph_url: String,
+    graph_version: String,
 }
 
 impl Config {
     /// Reads `CORE_TABLE`, `ROLLUP_TABLE`, `BUCKET`, `SEND_QUEUE_URL`, `DISPATCH_QUEUE_URL` and, optionally,
-    /// `PAGE_FORGOTTEN_AFTER_S` (120), after which a silent job counts as forgotten as well.
+    /// `PAGE_FORGOTTEN_AFTER_S` (120), after which a silent job counts as forgotten as well, `META_GRAPH_URL` and
+    /// `META_GRAPH_VERSION`.
     ///
     /// # Errors
     /// With everything that is missing or malformed.
@@ -48,8 +55,12 @@ impl Config {
         let send_queue_url = settings.required("SEND_QUEUE_URL");
         let dispatch_queue_url = settings.required("DISPATCH_QUEUE_URL");
         let forgotten_after_s = settings.or("PAGE_FORGOTTEN_AFTER_S", DEFAULT_FORGOTTEN_AFTER_S);
+        let graph_url = settings.or("META_GRAPH_URL", "https://graph.facebook.com".to_owned());
+        let graph_version = settings.or("META_GRAPH_VERSION", "v26.0".to_owned());
         settings.finish(|| {
             Some(Self {
+                graph_url,
+                graph_version,
                 core_table: core_table?,
                 rollup_table: rollup_table?,
                 bucket: bucket?,
@@ -70,20 +81,26 @@ pub struct Dispatch {
     /// Its own queue, for what is left to another invocation.
     commands: Queue,
     forgotten_after: Duration,
+    graph: GraphClient,
+    secrets: Secrets,
 }
 
 impl Dispatch {
     /// Connects the configuration with the clients.
-    #[must_use]
-    pub fn new(config: Config, clients: &Clients) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// [`NoClient`].
+    pub fn new(config: Config, clients: &Clients, secrets: Secrets) -> Result<Self, NoClient> {
+        Ok(Self {
+            graph: GraphClient::new(&config.graph_url, &config.graph_version)?,
+            secrets,
             core: Core::new(clients.dynamodb.clone(), config.core_table),
             rollups: Rollups::new(clients.dynamodb.clone(), config.rollup_table),
             bucket: Bucket::new(clients.s3.clone(), config.bucket),
             send: Queue::new(clients.sqs.clone(), config.send_queue_url),
             commands: Queue::new(clients.sqs.clone(), config.dispatch_queue_url),
             forgotten_after: config.forgotten_after,
-        }
+        })
     }
 }
 
@@ -96,8 +113,8 @@ pub async fn handle(dispatch: &Dispatch, event: Value) -> Result<Value, Error> {
         let batch: SqsEvent = serde_json::from_value(event)?;
         Ok(serde_json::to_value(commands(dispatch, batch).await)?)
     } else {
-        tick(dispatch).await?;
-        Ok(Value::Null)
+        let (ticked, ()) = tokio::join!(tick(dispatch), probe::run(dispatch, UnixMillis::now()));
+        ticked.map(|()| Value::Null)
     }
 }
 

@@ -107,8 +107,10 @@ async fn plain_effects(ingest: &Ingest, line: &Line) -> Result<Effects, NotInges
         return webhook::effects(ingest, &line.body, line.received_at).await;
     }
     match serde_json::from_slice(&line.body).map_err(NotIngested::Unreadable)? {
-        Inbound::Click(click) => Ok(click::effects(click::enriched(ingest, *click))),
-        Inbound::Collected(collected) => collected::effects(ingest, &collected::enriched(ingest, *collected)).await,
+        Inbound::Click(click) => Ok(click::effects(ingest, click::enriched(ingest, *click)).await?),
+        Inbound::Collected(collected) => {
+            collected::effects(ingest, &collected::enriched(ingest, *collected)).await
+        }
         Inbound::Told(told) => told::effects(ingest, &told).await,
         Inbound::MetaWebhook { .. }
         | Inbound::MetaWebhookObject { .. }

@@ -40,7 +40,7 @@ impl Functions {
         let redirect = Arc::new(redirect::Redirect::new(redirect, clients));
         let collect = collect::router(collect::Collect::new(collect, clients));
         let ingest = Arc::new(ingest::Ingest::new(ingest, clients)?);
-        let dispatch = Arc::new(dispatch::Dispatch::new(dispatch, clients));
+        let dispatch = Arc::new(dispatch::Dispatch::new(dispatch, clients, secrets.clone())?);
         let send = Arc::new(send::Send::new(send, clients, secrets.clone())?);
         let rollup = Arc::new(rollup::Rollup::new(rollup, clients));
         let publish = Arc::new(publish::Publish::new(publish, clients));
@@ -102,6 +102,13 @@ impl Functions {
             .route("GET", &format!("{campaign}/recipients/{{phone}}"), Arc::clone(&self.analytics))
             .route("GET", &format!("{campaign}/recipients/{{phone}}/send-response"), Arc::clone(&self.analytics))
             .route("GET", "/v1/events", Arc::clone(&self.analytics))
+            .route("GET", "/v1/contacts/{id}/journey", Arc::clone(&self.analytics))
+            .route("GET", "/v1/contacts/{id}/sessions", Arc::clone(&self.analytics))
+            .route("GET", "/v1/contacts/{id}/conversations", Arc::clone(&self.analytics))
+            .route("GET", "/v1/conversations", Arc::clone(&self.analytics))
+            .route("GET", "/v1/accounts/{id}/health", Arc::clone(&self.analytics))
+            .route("GET", "/v1/analytics/response-times", Arc::clone(&self.analytics))
+            .route("GET", "/v1/analytics/sessions", Arc::clone(&self.analytics))
             .route("GET", "/v1/events/quarantined", Arc::clone(&self.analytics))
             .route("GET", "/v1/events/unknown", Arc::clone(&self.analytics))
             .route("ANY", "$default", Arc::clone(&self.api))

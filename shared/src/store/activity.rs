@@ -38,7 +38,7 @@ impl Core {
     ) -> Result<(), StoreError> {
         let key = keys::event(workspace, account, event.id, event.at);
         let mut more = self.expiry(event.content.retained_as(), event.at);
-        more.extend(list(workspace, event));
+        more.extend(list(workspace, account, event));
         more.extend(place.map(|place| (ARCHIVED.to_owned(), text(&place.to_string()))));
         let Put::There(known) = self.put_new("event", key.clone(), event, more).await? else { return Ok(()) };
         let seen_before = known.get("seen").and_then(|seen| seen.as_n().ok()?.parse::<i64>().ok());
@@ -73,7 +73,7 @@ impl Core {
         event: &Event,
     ) -> Result<TransactWriteItem, StoreError> {
         let mut item = write("event", keys::event(Some(workspace), None, event.id, event.at), event)?;
-        item.extend(list(Some(workspace), event));
+        item.extend(list(Some(workspace), None, event));
         let put = TransactPut::builder()
             .table_name(&self.table)
             .set_item(Some(item))
@@ -84,11 +84,14 @@ impl Core {
     }
 }
 
-/// What puts an event into its contact's list, or into that of what waits for a fix.
-fn list(workspace: Option<WorkspaceId>, event: &Event) -> Item {
+/// What puts an event into its contact's list, into that of the account's notices, or into that of what waits for a fix.
+fn list(workspace: Option<WorkspaceId>, account: Option<AccountId>, event: &Event) -> Item {
     let list = match (&event.content, workspace, event.contact) {
         (Content::MetaQuarantined { .. }, ..) => Some(keys::quarantined_list(workspace)),
         (_, Some(workspace), Some(contact)) => Some(keys::contact_events_list(workspace, contact)),
+        (content, Some(workspace), None) if content.is_notice() => {
+            account.map(|account| keys::notices_list(workspace, account))
+        }
         _ => None,
     };
     list.map(|list| ("list".to_owned(), text(&list))).into_iter().collect()

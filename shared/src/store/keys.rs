@@ -495,6 +495,33 @@ pub fn contact_events_list(workspace: WorkspaceId, contact: ContactId) -> String
     format!("WS#{workspace}#CONTACT#{contact}#EVENTS")
 }
 
+/// An account's conversations in which the person last wrote on this day, in the index of lists.
+#[must_use]
+pub fn conversations_list(workspace: WorkspaceId, account: AccountId, date: &str) -> String {
+    format!("WS#{workspace}#ACCOUNT#{account}#CONVERSATIONS#{date}")
+}
+
+/// What Meta tells of an account and of its templates, in the index of lists.
+#[must_use]
+pub fn notices_list(workspace: WorkspaceId, account: AccountId) -> String {
+    format!("WS#{workspace}#ACCOUNT#{account}#NOTICES")
+}
+
+/// What the sort key of an account in the watchdog's list starts with.
+pub const DUE_ACCOUNT_PREFIX: &str = "ACCOUNT#";
+
+/// An account in the watchdog's list: it is probed.
+#[must_use]
+pub fn probed(account: AccountId) -> Key {
+    Key::new(DUE_PK, format!("{DUE_ACCOUNT_PREFIX}{account}"))
+}
+
+/// What the probes of an account found on a day.
+#[must_use]
+pub fn probes(workspace: WorkspaceId, account: AccountId, date: &str) -> Key {
+    Key::new(self::account(workspace, account).pk, format!("PROBES#{date}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
