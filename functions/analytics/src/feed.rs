@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use shared::activity::feed::{Part, Position, merge};
 use shared::activity::{Content, Event, Kept};
+use shared::attempt::Shard;
 use shared::http::auth::Caller;
 use shared::http::limit;
 use shared::http::params::Params;
@@ -200,8 +201,11 @@ async fn of_accounts(
         let at = UnixMillis(if before == Position::below(before.at()) { before.at().0 - 1 } else { before.at().0 });
         let day_begins = UnixMillis(at.0 - at.0.rem_euclid(DAY_MS));
         let from = Position::below(day_begins).max(stretch.from.clone());
-        let days = accounts.iter().map(|account| FeedDay { workspace, account: *account, date: at.date() });
-        let asked = days.flat_map(|day| FeedDay::shards().map(move |shard| (day.clone(), shard)));
+        let mut asked: Vec<(FeedDay, Shard)> = Vec::new();
+        for account in accounts {
+            let day = FeedDay { workspace, account: *account, date: at.date() };
+            asked.extend(FeedDay::shards().map(|shard| (day.clone(), shard)));
+        }
         let range = (&from, &before);
         let parts: Vec<Part<(Option<AccountId>, Event)>> = futures::stream::iter(asked)
             .map(|(day, shard)| async move {
