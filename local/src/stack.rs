@@ -22,7 +22,7 @@ use self::functions::Functions;
 use self::resources::Resources;
 use crate::credentials::Credentials;
 use crate::drivers::{Checkpoint, HttpGateway, Mischief, Running, Schedule, SqsSource, StreamSource};
-use crate::engines::{Engines, Storage};
+use crate::engines::{Calls, Engines, Faults, Storage};
 
 /// How a stack is started.
 #[derive(Debug)]
@@ -136,8 +136,9 @@ impl Stack {
             Some(folder) => Secrets::in_file(folder.join("secrets.json")),
             None => Secrets::in_memory(),
         };
-        let functions = Functions::new(&settings, &resources.clients(&engines), &secrets)?;
-        let sources = start_sources(&engines, &resources, &functions, data_dir.as_ref(), &people.mischief).await?;
+        let calls = engines.calls(&people.mischief.faults);
+        let functions = Functions::new(&settings, &calls.clients(), &secrets)?;
+        let sources = start_sources(&calls, &resources, &functions, data_dir.as_ref(), &people.mischief).await?;
         let gateway = HttpGateway::new(functions.routes()).start(listener);
         let speed = people.speed;
         Ok(Self {
@@ -171,6 +172,12 @@ impl Stack {
     #[must_use]
     pub fn app_secret(&self) -> &str {
         self.credentials.newest_app_secret()
+    }
+
+    /// The keys of tracked links.
+    #[must_use]
+    pub fn link_keys(&self) -> &str {
+        &self.credentials.link_keys
     }
 
     /// Where the built-in simulator is.
@@ -242,14 +249,13 @@ impl Stack {
 /// What replays the archive of these engines into tables of its own; nothing else need run.
 ///
 /// # Errors
-/// When the tables or the bucket cannot be made, or the credentials in the data directory cannot be read.
-pub async fn replayer(engines: &Engines, data_dir: Option<&Path>) -> anyhow::Result<replay::Replay> {
+/// When the tables or the bucket cannot be made, or these are no link keys.
+pub async fn replayer(engines: &Engines, link_keys: &str) -> anyhow::Result<replay::Replay> {
     let resources = Resources::create_missing(engines).await?;
-    let credentials = Credentials::load(data_dir.map(|folder| folder.join("credentials.json")).as_deref())?;
     let mut settings = resources.settings();
-    settings.insert("LINK_KEYS".to_owned(), credentials.link_keys);
+    settings.insert("LINK_KEYS".to_owned(), link_keys.to_owned());
     let config = replay::Config::read(shared::config::Settings::from_values(settings))?;
-    Ok(replay::Replay::new(config, &resources.clients(engines)))
+    Ok(replay::Replay::new(config, &engines.calls(&Faults::default()).clients()))
 }
 
 /// The queues that have dead letters, as an operator calls them.
@@ -306,7 +312,7 @@ fn settings_of(credentials: &Credentials, base_url: &str, graph_url: &str) -> BT
 }
 
 async fn start_sources(
-    engines: &Engines,
+    calls: &Calls,
     resources: &Resources,
     functions: &Functions,
     data_dir: Option<&PathBuf>,
@@ -323,8 +329,11 @@ async fn start_sources(
         mischief: mischief.clone(),
         ..SqsSource::new(url)
     };
-    let events = queue(&resources.events.url, 100, Duration::from_millis(50), 4);
     // As in `template.yaml`, with the reasons.
+    let events = SqsSource {
+        function_timeout: Duration::from_secs(60),
+        ..queue(&resources.events.url, 100, Duration::from_millis(50), 4)
+    };
     let send =
         SqsSource { function_timeout: Duration::from_secs(120), ..queue(&resources.send.url, 1, Duration::ZERO, 16) };
     // Audiences and imports take minutes; other commands need not wait for them.
@@ -349,11 +358,11 @@ async fn start_sources(
     };
     let compaction = Schedule { function_timeout: Duration::from_secs(900), ..Schedule::new("compaction", COMPACTION) };
     Ok(vec![
-        events.start(engines.sqs(), Arc::clone(&functions.ingest)).await?,
-        send.start(engines.sqs(), Arc::clone(&functions.send)).await?,
-        commands.start(engines.sqs(), Arc::clone(&functions.dispatch)).await?,
-        counted.start(engines.streams(), Arc::clone(&functions.rollup)).await?,
-        published.start(engines.streams(), Arc::clone(&functions.publish)).await?,
+        events.start(calls.sqs(), Arc::clone(&functions.ingest)).await?,
+        send.start(calls.sqs(), Arc::clone(&functions.send)).await?,
+        commands.start(calls.sqs(), Arc::clone(&functions.dispatch)).await?,
+        counted.start(calls.streams(), Arc::clone(&functions.rollup)).await?,
+        published.start(calls.streams(), Arc::clone(&functions.publish)).await?,
         compaction.start(Arc::clone(&functions.compact)),
         Schedule::new("dispatch-watchdog", TICK).start(Arc::clone(&functions.dispatch)),
     ])

@@ -5,6 +5,8 @@
 
 #[path = "store/accounts.rs"]
 mod accounts;
+#[path = "store/archiving.rs"]
+mod archiving;
 #[path = "store/audiences.rs"]
 mod audiences;
 #[path = "store/campaigns.rs"]
@@ -39,6 +41,8 @@ mod retention;
 mod slots;
 #[path = "store/templates.rs"]
 mod templates;
+#[path = "store/web.rs"]
+mod web;
 #[path = "store/webhooks.rs"]
 mod webhooks;
 

@@ -38,21 +38,19 @@ pub(crate) async fn attempt(
     let touches = touches(ingest, workspace, account, person, contact).await?;
     if let Some(quoted) = message.context.as_ref().and_then(|context| context.id.as_ref()) {
         let mut id_may_come = false;
-        // Owned, for a future over borrowed ones is not `Send` for every caller.
-        let mut attempts = futures::stream::iter(touches.clone())
-            .map(|touch| async move {
-                let attempt = ingest.core.attempt(&touch.attempt(workspace)).await;
-                (touch, attempt)
-            })
+        // Keys and not references to touches, whose lifetimes the compiler cannot follow into an invocation of `local`.
+        let keys = touches.iter().map(|touch| (touch.at, touch.attempt(workspace))).collect::<Vec<_>>();
+        let mut attempts = futures::stream::iter(keys)
+            .map(|(at, key)| async move { (at, key, ingest.core.attempt(&key).await) })
             .buffered(LOOK_AT_ONCE);
-        while let Some((touch, attempt)) = attempts.next().await {
+        while let Some((left_at, key, attempt)) = attempts.next().await {
             let Some(attempt) = attempt? else {
                 continue;
             };
             if attempt.wamid.as_deref() == Some(quoted.as_str()) {
-                return Ok(Some(touch.attempt(workspace)));
+                return Ok(Some(key));
             }
-            let is_young = !ingest.is_replay() && UnixMillis::now().since(touch.at) < ID_COMES_WITHIN;
+            let is_young = !ingest.is_replay() && UnixMillis::now().since(left_at) < ID_COMES_WITHIN;
             id_may_come |= attempt.wamid.is_none() && is_young;
         }
         if id_may_come {

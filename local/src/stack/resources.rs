@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use anyhow::Context;
 use aws_sdk_sqs::types::QueueAttributeName;
-use shared::aws::Clients;
 use shared::blob::Bucket;
 use shared::store::rollups::Rollups;
 use shared::store::{Core, schema};
@@ -51,10 +50,6 @@ impl Resources {
             send: queue(engines, "thirdtick-send", Duration::from_secs(150)).await?,
             stream_arn,
         })
-    }
-
-    pub(super) fn clients(&self, engines: &Engines) -> Clients {
-        Clients { dynamodb: engines.dynamodb(), sqs: engines.sqs(), s3: engines.s3() }
     }
 
     pub(super) fn tables(&self, engines: &Engines) -> (Core, Rollups) {

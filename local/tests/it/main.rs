@@ -10,7 +10,10 @@
 )]
 
 mod dynamodb;
+mod flood;
+mod freshness;
 mod http_gateway;
+mod ingest_speed;
 mod interruption;
 mod persistence;
 mod planning_speed;

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod audience;
+mod browser;
 mod audit;
 mod consent;
 mod contacts;
@@ -14,10 +15,13 @@ mod lifecycle;
 mod media;
 mod preflight;
 mod published;
+mod quarantine;
+mod replay;
 mod samples;
 mod signatures;
 mod talks;
 mod templates;
+mod web;
 
 use std::time::{Duration, Instant};
 

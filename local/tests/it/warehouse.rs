@@ -39,7 +39,7 @@ impl Read {
     }
 
     pub(crate) fn at(&self) -> i64 {
-        match self.cells["at"] {
+        match self.cells["occurred_at"] {
             Field::TimestampMillis(at) => at,
             ref other => panic!("{other} is no time"),
         }
