@@ -172,7 +172,7 @@ impl Core {
     /// # Errors
     /// [`StoreError`].
     pub async fn end_erasure_pass(&self, workspace: WorkspaceId) -> Result<(), StoreError> {
-        self.delete(keys::erasure_pass(workspace)).await
+        self.delete_row(keys::erasure_pass(workspace)).await
     }
 
     async fn put(&self, _what: &'static str, item: Item) -> Result<(), StoreError> {
@@ -180,7 +180,7 @@ impl Core {
         put.map(|_| ()).map_err(|error| unavailable("PutItem", &error))
     }
 
-    async fn delete(&self, key: keys::Key) -> Result<(), StoreError> {
+    async fn delete_row(&self, key: keys::Key) -> Result<(), StoreError> {
         let deleted = self.client.delete_item().table_name(&self.table).set_key(Some(key.item())).send().await;
         deleted.map(|_| ()).map_err(|error| unavailable("DeleteItem", &error))
     }
@@ -220,12 +220,12 @@ impl Core {
         let key_names = names.are_in(&row.key.pk) || names.are_in(&row.key.sk);
         let update = match fate(&row.key).1 {
             Fate::Stays => return Ok(()),
-            Fate::Goes => return self.delete(row.key.clone()).await,
+            Fate::Goes => return self.delete_row(row.key.clone()).await,
             Fate::Click => match row.item.get("type").and_then(|kind| kind.as_s().ok()).map(String::as_str) {
                 Some("link.clicked") => click(),
-                _ => return self.delete(row.key.clone()).await,
+                _ => return self.delete_row(row.key.clone()).await,
             },
-            Fate::Blanked if key_names => return self.delete(row.key.clone()).await,
+            Fate::Blanked if key_names => return self.delete_row(row.key.clone()).await,
             Fate::Blanked => blanking(names, &row.item),
             Fate::Attempt => attempt(names, &row.item, now)?,
         };
