@@ -3,6 +3,7 @@
 //! start, a finished page, a job) and, as a watchdog, by a schedule; so nothing depends on a queue message surviving.
 
 mod advance;
+mod erase;
 mod guard;
 mod import;
 mod pages;
@@ -25,6 +26,10 @@ use shared::time::UnixMillis;
 /// How long a page may be out before it counts as forgotten.
 const DEFAULT_FORGOTTEN_AFTER_S: u64 = 120;
 
+/// How long after it was asked for the last pass of an erasure begins at the soonest: by then what was under way when the
+/// first began (a send, a notification on the queue, the stream) is where a pass can find it.
+const DEFAULT_ERASURE_SETTLES_AFTER_S: u64 = 900;
+
 /// What the function is told by its environment.
 pub struct Config {
     core_table: String,
@@ -33,11 +38,13 @@ pub struct Config {
     send_queue_url: String,
     dispatch_queue_url: String,
     forgotten_after: Duration,
+    erasure_settles_after: Duration,
 }
 
 impl Config {
     /// Reads `CORE_TABLE`, `ROLLUP_TABLE`, `BUCKET`, `SEND_QUEUE_URL`, `DISPATCH_QUEUE_URL` and, optionally,
-    /// `PAGE_FORGOTTEN_AFTER_S` (120), after which a silent job counts as forgotten as well.
+    /// `PAGE_FORGOTTEN_AFTER_S` (120), after which a silent job counts as forgotten as well, and `ERASURE_SETTLES_AFTER_S`
+    /// (900).
     ///
     /// # Errors
     /// With everything that is missing or malformed.
@@ -47,6 +54,7 @@ impl Config {
         let bucket = settings.required("BUCKET");
         let send_queue_url = settings.required("SEND_QUEUE_URL");
         let dispatch_queue_url = settings.required("DISPATCH_QUEUE_URL");
+        let erasure_settles_after_s = settings.or("ERASURE_SETTLES_AFTER_S", DEFAULT_ERASURE_SETTLES_AFTER_S);
         let forgotten_after_s = settings.or("PAGE_FORGOTTEN_AFTER_S", DEFAULT_FORGOTTEN_AFTER_S);
         settings.finish(|| {
             Some(Self {
@@ -56,6 +64,7 @@ impl Config {
                 send_queue_url: send_queue_url?,
                 dispatch_queue_url: dispatch_queue_url?,
                 forgotten_after: Duration::from_secs(forgotten_after_s),
+ erasure_settles_after: Duration::from_secs(erasure_settles_after_s),
             })
         })
     }
@@ -70,6 +79,7 @@ pub struct Dispatch {
     /// Its own queue, for what is left to another invocation.
     commands: Queue,
     forgotten_after: Duration,
+    erasure_settles_after: Duration,
 }
 
 impl Dispatch {
@@ -83,6 +93,7 @@ impl Dispatch {
             send: Queue::new(clients.sqs.clone(), config.send_queue_url),
             commands: Queue::new(clients.sqs.clone(), config.dispatch_queue_url),
             forgotten_after: config.forgotten_after,
+            erasure_settles_after: config.erasure_settles_after,
         }
     }
 }
@@ -110,6 +121,8 @@ enum NotDone {
     Plan(#[from] NotLaid),
     #[error(transparent)]
     Import(#[from] import::NotDone),
+    #[error(transparent)]
+    Erase(#[from] erase::NotDone),
     #[error(transparent)]
     Queue(#[from] QueueUnavailable),
 }
@@ -156,6 +169,7 @@ async fn carry_out(dispatch: &Dispatch, command: &DispatchCommand) -> Result<(),
         }
         DispatchCommand::Plan { workspace, campaign } => Ok(plan::run(dispatch, workspace, campaign).await?),
         DispatchCommand::Import { workspace, import } => Ok(import::run(dispatch, workspace, import).await?),
+        DispatchCommand::Erase { workspace } => Ok(erase::run(dispatch, workspace).await?),
     }
 }
 
