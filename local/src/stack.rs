@@ -95,6 +95,9 @@ const PUBLISHED_TOGETHER: Duration = Duration::from_millis(500);
 /// A page that was out so long is given out again. Longer than a page of 100 at one message a second takes in parts.
 const PAGE_FORGOTTEN_AFTER_S: u64 = 30;
 
+/// On one machine nothing is under way for longer than this.
+const ERASURE_SETTLES_AFTER_S: u64 = 3;
+
 impl Stack {
     /// Starts everything. What a killed process left in the data directory is taken up where it was.
     ///
@@ -296,6 +299,7 @@ fn settings_of(credentials: &Credentials, base_url: &str, graph_url: &str) -> BT
         ("LINK_BASE_URL".to_owned(), format!("{base_url}/l")),
         ("ADMIN_API_KEY_SHA256".to_owned(), KeyHash::of(&credentials.admin_key).to_string()),
         ("PAGE_FORGOTTEN_AFTER_S".to_owned(), PAGE_FORGOTTEN_AFTER_S.to_string()),
+        ("ERASURE_SETTLES_AFTER_S".to_owned(), ERASURE_SETTLES_AFTER_S.to_string()),
     ]);
     for name in ["META_GRAPH_VERSION", "LINK_BASE_URL", "GEOIP_CITY_DB", "EDGE_SECRET", "RETENTION"] {
         if let Ok(value) = std::env::var(name) {

@@ -10,6 +10,7 @@ mod contacts;
 mod create;
 mod draft;
 mod duplicate;
+mod erasures;
 mod idempotency;
 mod imports;
 mod lifecycle;
@@ -159,6 +160,7 @@ pub fn router(api: Api) -> Router {
         .route("/v1/contacts/{id}/opt-in", post(contacts::opt_in))
         .route("/v1/contacts/{id}/opt-out", post(contacts::opt_out))
         .route("/v1/events/quarantined/replay", post(quarantine::replay))
+        .route("/v1/contacts/{id}/erase", post(erasures::create))
         .route("/v1/media", post(media::create))
         .route("/v1/media/uploads", post(media::expect_upload))
         .layer(middleware::from_fn_with_state(Arc::clone(&api), idempotency::repeat));
@@ -179,6 +181,8 @@ pub fn router(api: Api) -> Router {
         .route("/v1/contacts/imports/{id}", get(imports::one))
         .route("/v1/contacts/imports/{id}/rejects", get(imports::rejects))
         .route("/v1/settings/consent", get(settings::consent).put(settings::set_consent))
+        .route("/v1/erasures", get(erasures::list))
+        .route("/v1/erasures/{id}", get(erasures::one))
         .route("/v1/settings/retention", get(retention::show))
         .route("/v1/media", get(media::list))
         .route("/v1/media/{id}", get(media::one).delete(media::delete));
