@@ -177,6 +177,12 @@ impl Stack {
         self.credentials.newest_app_secret()
     }
 
+    /// The keys of tracked links.
+    #[must_use]
+    pub fn link_keys(&self) -> &str {
+        &self.credentials.link_keys
+    }
+
     /// Where the built-in simulator is.
     #[must_use]
     pub fn simulator_url(&self) -> Option<Url> {
@@ -246,12 +252,11 @@ impl Stack {
 /// What replays the archive of these engines into tables of its own; nothing else need run.
 ///
 /// # Errors
-/// When the tables or the bucket cannot be made, or the credentials in the data directory cannot be read.
-pub async fn replayer(engines: &Engines, data_dir: Option<&Path>) -> anyhow::Result<replay::Replay> {
+/// When the tables or the bucket cannot be made, or these are no link keys.
+pub async fn replayer(engines: &Engines, link_keys: &str) -> anyhow::Result<replay::Replay> {
     let resources = Resources::create_missing(engines).await?;
-    let credentials = Credentials::load(data_dir.map(|folder| folder.join("credentials.json")).as_deref())?;
     let mut settings = resources.settings();
-    settings.insert("LINK_KEYS".to_owned(), credentials.link_keys);
+    settings.insert("LINK_KEYS".to_owned(), link_keys.to_owned());
     let config = replay::Config::read(shared::config::Settings::from_values(settings))?;
     Ok(replay::Replay::new(config, &engines.calls(&Faults::default()).clients()))
 }
