@@ -7,7 +7,7 @@ use ulid::Ulid;
 
 use crate::attempt::{AttemptKey, Seq, Shard};
 use crate::campaign::VariantIndex;
-use crate::id::{AccountId, CampaignId, ContactId, EventId, WorkspaceId};
+use crate::id::{AccountId, CampaignId, ContactId, EventId, WebhookId, WorkspaceId};
 use crate::link::code::LinkId;
 use crate::time::UnixMillis;
 
@@ -169,6 +169,14 @@ pub enum Content {
         /// The item as Meta sent it.
         raw: Kept,
     },
+    /// A subscription to events was switched off, for nothing arrived any more.
+    #[serde(rename = "webhook.disabled")]
+    WebhookDisabled {
+        /// The subscription.
+        webhook: WebhookId,
+        /// For people.
+        reason: String,
+    },
 }
 
 impl Content {
@@ -180,6 +188,7 @@ impl Content {
             Self::MessageReceived { .. } => "message.received",
             Self::MetaReported { .. } => "meta.reported",
             Self::MetaQuarantined { .. } => "meta.quarantined",
+            Self::WebhookDisabled { .. } => "webhook.disabled",
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::activity::Click;
 use crate::blob::{BlobError, Bucket, key};
 use crate::campaign::PageNumber;
 use crate::id::{CampaignId, ImportId, WorkspaceId, ulid_at};
+use crate::subscription::parcel::ParcelKey;
 use crate::time::UnixMillis;
 
 /// Bodies above this go through the bucket. SQS takes 1 MiB a message (AWS, August 2025); what is left covers the
@@ -112,6 +113,17 @@ pub enum SendCommand {
         campaign: CampaignId,
         /// Which page of its audience.
         page: PageNumber,
+    },
+}
+
+/// Work for `deliver`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum DeliverCommand {
+    /// Post the deliveries of this parcel.
+    Parcel {
+        /// Which; its row tells whose it is.
+        parcel: ParcelKey,
     },
 }
 
@@ -251,6 +263,15 @@ mod tests {
             serde_json::to_string(&import).unwrap(),
             r#"{"kind":"import","workspace":"wsp_00000000000000000000000001","import":"imp_01J00000000000000000000000"}"#
         );
+    }
+
+    #[test]
+    fn a_parcel_on_its_queue_keeps_its_shape() {
+        let id = "pcl_01J00000000000000000000000".parse().unwrap();
+        let command = DeliverCommand::Parcel { parcel: ParcelKey { id, due_at: UnixMillis(7) } };
+        let text = r#"{"kind":"parcel","parcel":{"id":"pcl_01J00000000000000000000000","due_at":7}}"#;
+        assert_eq!(serde_json::to_string(&command).unwrap(), text);
+        assert_eq!(read::<DeliverCommand>(Some(text)).unwrap(), command);
     }
 
     #[test]

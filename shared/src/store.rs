@@ -6,6 +6,7 @@ mod activity;
 mod attempts;
 mod campaigns;
 mod contacts;
+mod deliveries;
 mod expression;
 mod halts;
 mod idempotency;
@@ -20,6 +21,7 @@ pub mod schema;
 mod templates;
 mod throttles;
 mod touches;
+mod webhooks;
 
 use std::collections::HashMap;
 
@@ -32,6 +34,7 @@ use serde::de::DeserializeOwned;
 pub use self::attempts::{Claimed, Learned, Told};
 pub use self::campaigns::{Listed, PageState, Transition};
 pub use self::contacts::Upserted;
+pub use self::deliveries::{Recorded, Verdict};
 pub use self::halts::Followed;
 pub use self::idempotency::Idempotency;
 pub use self::jobs::Taken;

@@ -12,6 +12,23 @@ impl Core {
     /// [`StoreError`].
     pub async fn record_event(&self, route: Option<(WorkspaceId, AccountId)>, event: &Event) -> Result<(), StoreError> {
         let (workspace, account) = route.unzip();
+        self.record(workspace, account, event).await
+    }
+
+    /// The same for what concerns a workspace and none of its accounts.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn record_workspace_event(&self, workspace: WorkspaceId, event: &Event) -> Result<(), StoreError> {
+        self.record(Some(workspace), None, event).await
+    }
+
+    async fn record(
+        &self,
+        workspace: Option<WorkspaceId>,
+        account: Option<AccountId>,
+        event: &Event,
+    ) -> Result<(), StoreError> {
         let key = keys::event(workspace, account, event.id, event.at);
         let list = match (workspace, event.contact) {
             (Some(workspace), Some(contact)) => {
