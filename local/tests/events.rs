@@ -16,7 +16,8 @@ use shared::link::ShortLinks;
 use shared::link::code::{KeyId, LinkId};
 use shared::meta::signature::{self, AppSecret};
 use shared::meta::webhook;
-use shared::queue::{self, DispatchCommand, Inbound, SendCommand};
+use shared::queue::{self, DeliverCommand, DispatchCommand, Inbound, SendCommand};
+use shared::time::UnixMillis;
 
 /// The settings that the README names.
 const APP_SECRET: &str = "test_app_secret";
@@ -131,6 +132,16 @@ fn dispatch_takes_commands_and_the_schedule() {
 fn the_sender_takes_a_page() {
     let [SendCommand::Page { page, .. }] = messages("send-sqs", ":thirdtick-send")[..] else { panic!("not one page") };
     assert_eq!(page.0, 0);
+}
+
+#[test]
+fn deliver_takes_a_parcel_and_the_schedule() {
+    let [DeliverCommand::Parcel { parcel }] = messages("deliver-sqs", ":thirdtick-deliver")[..] else {
+        panic!("not one parcel")
+    };
+    assert_eq!(parcel.due_at, UnixMillis(0));
+    let tick: Value = event("deliver-schedule");
+    assert_eq!((tick.get("Records"), tick["source"].as_str()), (None, Some("aws.scheduler")));
 }
 
 #[test]

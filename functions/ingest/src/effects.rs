@@ -226,7 +226,7 @@ async fn record(ingest: &Ingest, route: Route, mut event: Event) -> Result<(), S
 
 fn raw_mut(content: &mut Content) -> Option<&mut Kept> {
     match content {
-        Content::LinkClicked { .. } => None,
+        Content::LinkClicked { .. } | Content::WebhookDisabled { .. } => None,
         Content::MessageReceived { raw, .. }
         | Content::MetaReported { raw, .. }
         | Content::MetaQuarantined { raw, .. } => Some(raw),

@@ -23,6 +23,7 @@ pub(super) struct Functions {
     pub(super) dispatch: Arc<dyn Function>,
     pub(super) send: Arc<dyn Function>,
     pub(super) rollup: Arc<dyn Function>,
+    pub(super) deliver: Arc<dyn Function>,
 }
 
 impl Functions {
@@ -31,13 +32,15 @@ impl Functions {
         clients: &Clients,
         secrets: &Secrets,
     ) -> anyhow::Result<Self> {
-        let Configs { webhook, redirect, ingest, api, dispatch, send, rollup, analytics } = Configs::read(settings)?;
+        let Configs { webhook, redirect, ingest, api, dispatch, send, rollup, analytics, deliver } =
+            Configs::read(settings)?;
         let webhook = Arc::new(webhook::Webhook::new(webhook, clients));
         let redirect = Arc::new(redirect::Redirect::new(redirect, clients));
         let ingest = Arc::new(ingest::Ingest::new(ingest, clients)?);
         let dispatch = Arc::new(dispatch::Dispatch::new(dispatch, clients));
         let send = Arc::new(send::Send::new(send, clients, secrets.clone())?);
         let rollup = Arc::new(rollup::Rollup::new(rollup, clients));
+        let deliver = Arc::new(deliver::Deliver::new(deliver, clients, secrets.clone())?);
         let api = api::router(api::Api::new(api, clients, secrets.clone())?);
         let analytics = analytics::router(analytics::Analytics::new(analytics, clients));
         Ok(Self {
@@ -67,6 +70,10 @@ impl Functions {
                 let rollup = Arc::clone(&rollup);
                 async move { rollup::handle(&rollup, batch).await }
             }),
+            deliver: from_fn(move |event: Value| {
+                let deliver = Arc::clone(&deliver);
+                async move { deliver::handle(&deliver, event).await }
+            }),
         })
     }
 
@@ -95,6 +102,7 @@ struct Configs {
     send: send::Config,
     rollup: rollup::Config,
     analytics: analytics::Config,
+    deliver: deliver::Config,
 }
 
 impl Configs {
@@ -117,10 +125,19 @@ impl Configs {
         let send = send::Config::read(settings()).map_err(&mut note);
         let rollup = rollup::Config::read(settings()).map_err(&mut note);
         let analytics = analytics::Config::read(settings()).map_err(&mut note);
-        match (webhook, redirect, ingest, api, dispatch, send, rollup, analytics) {
-            (Ok(webhook), Ok(redirect), Ok(ingest), Ok(api), Ok(dispatch), Ok(send), Ok(rollup), Ok(analytics)) => {
-                Ok(Self { webhook, redirect, ingest, api, dispatch, send, rollup, analytics })
-            }
+        let deliver = deliver::Config::read(settings()).map_err(&mut note);
+        match (webhook, redirect, ingest, api, dispatch, send, rollup, analytics, deliver) {
+            (
+                Ok(webhook),
+                Ok(redirect),
+                Ok(ingest),
+                Ok(api),
+                Ok(dispatch),
+                Ok(send),
+                Ok(rollup),
+                Ok(analytics),
+                Ok(deliver),
+            ) => Ok(Self { webhook, redirect, ingest, api, dispatch, send, rollup, analytics, deliver }),
             _ => Err(all),
         }
     }

@@ -14,6 +14,7 @@ mod preflight;
 mod samples;
 mod signatures;
 mod templates;
+mod webhooks;
 
 use std::time::{Duration, Instant};
 
