@@ -2,8 +2,8 @@
 
 mod accounts;
 mod audience;
-mod browser;
 mod audit;
+mod browser;
 mod consent;
 mod contacts;
 mod faults;
@@ -22,6 +22,7 @@ mod signatures;
 mod talks;
 mod templates;
 mod web;
+mod webhooks;
 
 use std::time::{Duration, Instant};
 
