@@ -430,7 +430,8 @@ impl Content {
         match self {
             // Of what this version has no type for, what concerns the account by its name.
             Self::MetaReported { field, .. } => {
-                let topics = ["account", "business", "message_template", "payment", "phone_number", "security", "template"];
+                let topics =
+                    ["account", "business", "message_template", "payment", "phone_number", "security", "template"];
                 topics.iter().any(|topic| field.starts_with(topic))
             }
             content => content.kind().starts_with("account.") || content.kind().starts_with("template."),
