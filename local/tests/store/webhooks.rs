@@ -436,7 +436,8 @@ async fn a_reply_that_comes_too_early_waits_and_its_siblings_do_not() {
     reply["context"] = json!({"from": "15550783881", "id": "wamid.ours"});
     let others: Vec<Value> =
         (0..50).map(|n| written(&format!("601234501{n:02}"), &format!("wamid.{n}"), 0, "hi")).collect();
-    let body = notification("messages", json!({"messages": [vec![reply], others].concat()}));
+    let messages = [vec![reply], others].concat();
+    let body = notification("messages", json!({"messages": messages}));
     assert_eq!(world.take_in(std::slice::from_ref(&body)).await, ["0"]);
     assert_eq!(world.kinds().await["message.received"], 50);
     let accepted = Accepted { wamid: "wamid.ours".to_owned(), wa_id: None, response: "{}".to_owned() };
