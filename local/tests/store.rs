@@ -41,6 +41,8 @@ mod retention;
 mod slots;
 #[path = "store/templates.rs"]
 mod templates;
+#[path = "store/web.rs"]
+mod web;
 #[path = "store/webhooks.rs"]
 mod webhooks;
 

@@ -352,6 +352,17 @@ impl Content {
         }
     }
 
+    /// The campaign that it is put down to.
+    #[must_use]
+    pub fn campaign(&self) -> Option<CampaignId> {
+        match self {
+            Self::LinkClicked { campaign, .. } => Some(*campaign),
+            Self::MessageReceived { campaign, .. } => *campaign,
+            Self::Custom(report) => report.campaign,
+            _ => None,
+        }
+    }
+
     /// The event's type as the feed shows it: for an event in its sender's words, the name that they gave it.
     #[must_use]
     pub const fn kind(&self) -> &str {
@@ -419,7 +430,8 @@ impl Content {
         match self {
             // Of what this version has no type for, what concerns the account by its name.
             Self::MetaReported { field, .. } => {
-                let topics = ["account", "business", "message_template", "payment", "phone_number", "security", "template"];
+                let topics =
+                    ["account", "business", "message_template", "payment", "phone_number", "security", "template"];
                 topics.iter().any(|topic| field.starts_with(topic))
             }
             content => content.kind().starts_with("account.") || content.kind().starts_with("template."),

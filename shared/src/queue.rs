@@ -116,6 +116,11 @@ pub enum DispatchCommand {
         /// Which.
         campaign: CampaignId,
     },
+    /// Take the people out of the table and the bucket whose erasure was asked for: a job.
+    Erase {
+        /// Whose they are.
+        workspace: WorkspaceId,
+    },
     /// Go on with this import of contacts: a job.
     Import {
         /// Whose it is.
@@ -130,7 +135,7 @@ impl DispatchCommand {
     /// watchdog asks for it again.
     #[must_use]
     pub const fn is_job(&self) -> bool {
-        matches!(self, Self::Plan { .. } | Self::Import { .. })
+        matches!(self, Self::Plan { .. } | Self::Import { .. } | Self::Erase { .. })
     }
 }
 

@@ -29,8 +29,8 @@ pub mod schema;
 mod templates;
 mod throttles;
 mod touches;
-mod write_keys;
 pub mod whole;
+mod write_keys;
 
 use std::collections::HashMap;
 

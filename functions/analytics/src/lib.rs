@@ -2,6 +2,7 @@
 //! and conversations, computed from their events; the health of accounts. Reads only.
 
 mod audit;
+mod feed;
 mod health;
 mod journey;
 mod people;
@@ -85,6 +86,7 @@ pub fn router(analytics: Analytics) -> Router {
         .route("/v1/campaigns/{id}/recipients", get(people::list))
         .route("/v1/campaigns/{id}/recipients/{phone}", get(people::one))
         .route("/v1/campaigns/{id}/recipients/{phone}/send-response", get(people::send_response))
+        .route("/v1/events", get(feed::list))
         .route("/v1/contacts/{id}/journey", get(journey::journey))
         .route("/v1/contacts/{id}/sessions", get(journey::list_sessions))
         .route("/v1/contacts/{id}/conversations", get(talks::of_contact))

@@ -10,6 +10,8 @@ mod contacts;
 mod create;
 mod draft;
 mod duplicate;
+mod erasures;
+mod events;
 mod idempotency;
 mod imports;
 mod lifecycle;
@@ -24,11 +26,12 @@ mod templates;
 mod terms;
 mod uploads;
 mod view;
+mod write_keys;
 
 use std::sync::Arc;
 
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use axum::{Json, Router, middleware};
 use shared::aws::Clients;
 use shared::blob::Bucket;
@@ -159,8 +162,11 @@ pub fn router(api: Api) -> Router {
         .route("/v1/contacts/{id}/opt-in", post(contacts::opt_in))
         .route("/v1/contacts/{id}/opt-out", post(contacts::opt_out))
         .route("/v1/events/quarantined/replay", post(quarantine::replay))
+        .route("/v1/contacts/{id}/erase", post(erasures::create))
+        .route("/v1/events", post(events::tell))
         .route("/v1/media", post(media::create))
         .route("/v1/media/uploads", post(media::expect_upload))
+        .route("/v1/write-keys", post(write_keys::create))
         .layer(middleware::from_fn_with_state(Arc::clone(&api), idempotency::repeat));
     let reads = Router::new()
         .route("/v1/accounts", get(accounts::list))
@@ -179,9 +185,13 @@ pub fn router(api: Api) -> Router {
         .route("/v1/contacts/imports/{id}", get(imports::one))
         .route("/v1/contacts/imports/{id}/rejects", get(imports::rejects))
         .route("/v1/settings/consent", get(settings::consent).put(settings::set_consent))
+        .route("/v1/erasures", get(erasures::list))
+        .route("/v1/erasures/{id}", get(erasures::one))
         .route("/v1/settings/retention", get(retention::show))
         .route("/v1/media", get(media::list))
-        .route("/v1/media/{id}", get(media::one).delete(media::delete));
+        .route("/v1/media/{id}", get(media::one).delete(media::delete))
+        .route("/v1/write-keys", get(write_keys::list))
+        .route("/v1/write-keys/{key}", delete(write_keys::revoke));
     Router::new()
         .merge(writes)
         .merge(reads)

@@ -91,8 +91,9 @@ pub(crate) async fn line(ingest: &Ingest, message: Message) -> Result<Line, NotI
         Inbound::MetaWebhookObject { key, .. } => {
             return Ok(Line::of_meta(id, received_at, ingest.bucket.get(&key).await?));
         }
-        Inbound::Overflow { key, .. } => queue::read(str::from_utf8(&ingest.bucket.get(&key).await?).ok())
-            .map_err(NotIngested::Unreadable)?,
+        Inbound::Overflow { key, .. } => {
+            queue::read(str::from_utf8(&ingest.bucket.get(&key).await?).ok()).map_err(NotIngested::Unreadable)?
+        }
         inbound => inbound,
     };
     let inbound = match inbound {

@@ -108,9 +108,7 @@ async fn plain_effects(ingest: &Ingest, line: &Line) -> Result<Effects, NotInges
     }
     match serde_json::from_slice(&line.body).map_err(NotIngested::Unreadable)? {
         Inbound::Click(click) => Ok(click::effects(ingest, click::enriched(ingest, *click)).await?),
-        Inbound::Collected(collected) => {
-            collected::effects(ingest, &collected::enriched(ingest, *collected)).await
-        }
+        Inbound::Collected(collected) => collected::effects(ingest, &collected::enriched(ingest, *collected)).await,
         Inbound::Told(told) => told::effects(ingest, &told).await,
         Inbound::MetaWebhook { .. }
         | Inbound::MetaWebhookObject { .. }

@@ -43,12 +43,7 @@ impl Config {
         let bucket = settings.required("BUCKET");
         let link_keys = settings.required("LINK_KEYS");
         settings.finish(|| {
-            Some(Self {
-                core_table: core_table?,
-                rollup_table: rollup_table?,
-                bucket: bucket?,
-                link_keys: link_keys?,
-            })
+            Some(Self { core_table: core_table?, rollup_table: rollup_table?, bucket: bucket?, link_keys: link_keys? })
         })
     }
 }

@@ -17,6 +17,7 @@ use crate::drivers::{Function, Routes, from_fn, from_http};
 pub(super) struct Functions {
     webhook: Arc<dyn Function>,
     redirect: Arc<dyn Function>,
+    collect: Arc<dyn Function>,
     api: Arc<dyn Function>,
     analytics: Arc<dyn Function>,
     pub(super) ingest: Arc<dyn Function>,
@@ -33,10 +34,11 @@ impl Functions {
         clients: &Clients,
         secrets: &Secrets,
     ) -> anyhow::Result<Self> {
-        let Configs { webhook, redirect, ingest, api, dispatch, send, rollup, publish, compact, analytics } =
+        let Configs { webhook, redirect, collect, ingest, api, dispatch, send, rollup, publish, compact, analytics } =
             Configs::read(settings)?;
         let webhook = Arc::new(webhook::Webhook::new(webhook, clients));
         let redirect = Arc::new(redirect::Redirect::new(redirect, clients));
+        let collect = collect::router(collect::Collect::new(collect, clients));
         let ingest = Arc::new(ingest::Ingest::new(ingest, clients)?);
         let dispatch = Arc::new(dispatch::Dispatch::new(dispatch, clients, secrets.clone())?);
         let send = Arc::new(send::Send::new(send, clients, secrets.clone())?);
@@ -54,6 +56,7 @@ impl Functions {
                 let redirect = Arc::clone(&redirect);
                 async move { Ok::<_, std::convert::Infallible>(redirect::handle(&redirect, request).await) }
             })),
+            collect: from_http(collect),
             api: from_http(api),
             analytics: from_http(analytics),
             ingest: from_fn(move |batch: SqsEvent| {
@@ -90,11 +93,15 @@ impl Functions {
             .route("GET", "/webhooks/meta", Arc::clone(&self.webhook))
             .route("POST", "/webhooks/meta", Arc::clone(&self.webhook))
             .route("ANY", "/l/{code}", Arc::clone(&self.redirect))
+            .route("POST", "/collect", Arc::clone(&self.collect))
+            .route("OPTIONS", "/collect", Arc::clone(&self.collect))
+            .route("GET", "/tt.js", Arc::clone(&self.collect))
             .route("GET", "/v1/audit", Arc::clone(&self.analytics))
             .route("GET", &format!("{campaign}/report"), Arc::clone(&self.analytics))
             .route("GET", &format!("{campaign}/recipients"), Arc::clone(&self.analytics))
             .route("GET", &format!("{campaign}/recipients/{{phone}}"), Arc::clone(&self.analytics))
             .route("GET", &format!("{campaign}/recipients/{{phone}}/send-response"), Arc::clone(&self.analytics))
+            .route("GET", "/v1/events", Arc::clone(&self.analytics))
             .route("GET", "/v1/contacts/{id}/journey", Arc::clone(&self.analytics))
             .route("GET", "/v1/contacts/{id}/sessions", Arc::clone(&self.analytics))
             .route("GET", "/v1/contacts/{id}/conversations", Arc::clone(&self.analytics))
@@ -112,6 +119,7 @@ impl Functions {
 struct Configs {
     webhook: webhook::Config,
     redirect: redirect::Config,
+    collect: collect::Config,
     ingest: ingest::Config,
     api: api::Config,
     dispatch: dispatch::Config,
@@ -136,6 +144,7 @@ impl Configs {
         let settings = || Settings::from_values(settings.clone());
         let webhook = webhook::Config::read(settings()).map_err(&mut note);
         let redirect = redirect::Config::read(settings()).map_err(&mut note);
+        let collect = collect::Config::read(settings()).map_err(&mut note);
         let ingest = ingest::Config::read(settings()).map_err(&mut note);
         let api = api::Config::read(settings()).map_err(&mut note);
         let dispatch = dispatch::Config::read(settings()).map_err(&mut note);
@@ -144,10 +153,11 @@ impl Configs {
         let publish = publish::Config::read(settings()).map_err(&mut note);
         let compact = compact::Config::read(settings()).map_err(&mut note);
         let analytics = analytics::Config::read(settings()).map_err(&mut note);
-        match (webhook, redirect, ingest, api, dispatch, send, rollup, publish, compact, analytics) {
+        match (webhook, redirect, collect, ingest, api, dispatch, send, rollup, publish, compact, analytics) {
             (
                 Ok(webhook),
                 Ok(redirect),
+                Ok(collect),
                 Ok(ingest),
                 Ok(api),
                 Ok(dispatch),
@@ -156,7 +166,19 @@ impl Configs {
                 Ok(publish),
                 Ok(compact),
                 Ok(analytics),
-            ) => Ok(Self { webhook, redirect, ingest, api, dispatch, send, rollup, publish, compact, analytics }),
+            ) => Ok(Self {
+                webhook,
+                redirect,
+                collect,
+                ingest,
+                api,
+                dispatch,
+                send,
+                rollup,
+                publish,
+                compact,
+                analytics,
+            }),
             _ => Err(all),
         }
     }

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod audience;
+mod browser;
 mod audit;
 mod consent;
 mod contacts;
@@ -20,6 +21,7 @@ mod samples;
 mod signatures;
 mod talks;
 mod templates;
+mod web;
 
 use std::time::{Duration, Instant};
 

@@ -116,8 +116,14 @@ impl World {
 }
 
 fn ingest_on(tables: &Tables, send_queue: &str) -> Ingest {
-    let values = [("CORE_TABLE", "core"), ("BUCKET", "bucket"), ("SEND_QUEUE_URL", send_queue)];
-    let values = values.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let link_keys = "1:000102030405060708090a0b0c0d0e0f";
+    let values = [
+        ("CORE_TABLE", "core"),
+        ("BUCKET", "bucket"),
+        ("SEND_QUEUE_URL", send_queue),
+        ("LINK_KEYS", link_keys),
+    ];
+    let values = values.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let engines = &tables.engines;
     let clients = Clients { dynamodb: engines.dynamodb(), sqs: engines.sqs(), s3: engines.s3() };
     Ingest::new(Config::read(Settings::from_values(values)).unwrap(), &clients).unwrap()

@@ -32,13 +32,23 @@ impl Position {
         Self(sort_key.to_owned())
     }
 
-    /// From a text that somebody got from us; `None` when it is not one.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
+    fn parse(text: &str) -> Option<Self> {
         let (at, id) = text.split_once('#').map_or((text, None), |(at, id)| (at, Some(id)));
         let is_time = at.len() == 15 && at.bytes().all(|byte| byte.is_ascii_digit());
         let is_event = id.is_none_or(|id| id.parse::<EventId>().is_ok());
         (is_time && is_event).then(|| Self(text.to_owned()))
+    }
+
+    /// As somebody gets it who asks for a feed in pages; it needs no escaping in an address.
+    #[must_use]
+    pub fn cursor(&self) -> String {
+        self.0.replace('#', ".")
+    }
+
+    /// Reads [`Position::cursor`] back; `None` when it is not one.
+    #[must_use]
+    pub fn read_cursor(text: &str) -> Option<Self> {
+        if text.contains('#') { None } else { Self::parse(&text.replace('.', "#")) }
     }
 
     /// The millisecond that it lies in.
@@ -102,11 +112,14 @@ mod tests {
         assert!(Position::below(UnixMillis(1_789_999_999_999)) < below && below < event);
         assert!(event < Position::below(UnixMillis(1_790_000_000_001)));
         for position in [below, event] {
-            assert_eq!(Position::parse(position.as_str()).as_ref(), Some(&position));
+            assert_eq!(Position::read_cursor(&position.cursor()).as_ref(), Some(&position));
+            assert!(position.cursor().bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._".contains(&byte)));
             assert_eq!(position.at(), UnixMillis(1_790_000_000_000));
         }
-        for wrong in ["", "1790000000000", "001790000000000#x", "00179000000000a", "001790000000000#evt_1#"] {
-            assert_eq!(Position::parse(wrong), None, "{wrong}");
+        for wrong in
+            ["", "1790000000000", "001790000000000.x", "00179000000000a", "001790000000000.evt_1.", "001790000000000#"]
+        {
+            assert_eq!(Position::read_cursor(wrong), None, "{wrong}");
         }
     }
 
