@@ -21,12 +21,7 @@ use crate::stack::{QUEUES, redrive, replayer};
 ///
 /// # Errors
 /// When it cannot be done to its end.
-pub async fn replay_archive(
-    engines: &Engines,
-    link_keys: &str,
-    mut job: Job,
-    screen: &Term,
-) -> anyhow::Result<bool> {
+pub async fn replay_archive(engines: &Engines, link_keys: &str, mut job: Job, screen: &Term) -> anyhow::Result<bool> {
     let replay = replayer(engines, link_keys).await?;
     for table in [job.core_table(), job.rollup_table()] {
         // There may be none.

@@ -2,8 +2,8 @@
 
 mod accounts;
 mod audience;
-mod browser;
 mod audit;
+mod browser;
 mod consent;
 mod contacts;
 mod faults;
