@@ -12,6 +12,7 @@ use crate::campaign::PageNumber;
 use crate::collected::Collected;
 use crate::id::{AccountId, CampaignId, EventId, ImportId, WorkspaceId, ulid_at};
 use crate::store::keys::Key;
+use crate::subscription::parcel::ParcelKey;
 use crate::time::UnixMillis;
 use crate::told::ToldEvents;
 
@@ -170,6 +171,17 @@ pub enum SendCommand {
         account: AccountId,
         /// The event of the word.
         word: EventId,
+    },
+}
+
+/// Work for `deliver`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum DeliverCommand {
+    /// Post the deliveries of this parcel.
+    Parcel {
+        /// Which; its row tells whose it is.
+        parcel: ParcelKey,
     },
 }
 
@@ -355,6 +367,15 @@ mod tests {
             assert_eq!(serde_json::to_value(&message).unwrap(), golden);
             assert!(!format!("{message:?}").contains("6012"), "a log may show it");
         }
+    }
+
+    #[test]
+    fn a_parcel_on_its_queue_keeps_its_shape() {
+        let id = "pcl_01J00000000000000000000000".parse().unwrap();
+        let command = DeliverCommand::Parcel { parcel: ParcelKey { id, due_at: UnixMillis(7) } };
+        let text = r#"{"kind":"parcel","parcel":{"id":"pcl_01J00000000000000000000000","due_at":7}}"#;
+        assert_eq!(serde_json::to_string(&command).unwrap(), text);
+        assert_eq!(read::<DeliverCommand>(Some(text)).unwrap(), command);
     }
 
     #[test]

@@ -22,6 +22,7 @@ mod signatures;
 mod talks;
 mod templates;
 mod web;
+mod webhooks;
 
 use std::time::{Duration, Instant};
 

@@ -120,6 +120,16 @@ impl Core {
         self.resolve(workspace, sighting, &Contact::new(fresh, sighting.at)).await
     }
 
+    /// The contact of the identifier that says most, of those that are known; nothing is written.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn owner_of(&self, workspace: WorkspaceId, aliases: &[Alias]) -> Result<Option<ContactId>, StoreError> {
+        let rows = self.alias_rows(workspace, aliases).await?;
+        let known = aliases.iter().zip(rows).filter_map(|(alias, row)| Some((alias.kind(), row?.contact?)));
+        Ok(known.min_by_key(|(kind, _)| *kind).map(|(_, contact)| contact))
+    }
+
     /// [`Core::contact_of`] that makes this contact if none is known.
     pub(super) async fn resolve(
         &self,
