@@ -7,7 +7,7 @@ use shared::attempt::AttemptKey;
 use shared::id::{AccountId, ContactId, WorkspaceId};
 use shared::meta::webhook::{InboundMessage, MessageContent};
 use shared::phone::wa_id_variants;
-use shared::store::Touch;
+use shared::store::{StoreError, Touch};
 use shared::time::UnixMillis;
 
 use crate::people::{self, Person};
@@ -38,17 +38,19 @@ pub(crate) async fn attempt(
     let touches = touches(ingest, workspace, account, person, contact).await?;
     if let Some(quoted) = message.context.as_ref().and_then(|context| context.id.as_ref()) {
         let mut id_may_come = false;
-        let mut attempts = futures::stream::iter(&touches)
-            .map(|touch| async move { (touch, ingest.core.attempt(&touch.attempt(workspace)).await) })
+        // Keys and not references to touches, whose lifetimes the compiler cannot follow into an invocation of `local`.
+        let keys = touches.iter().map(|touch| (touch.at, touch.attempt(workspace))).collect::<Vec<_>>();
+        let mut attempts = futures::stream::iter(keys)
+            .map(|(at, key)| async move { (at, key, ingest.core.attempt(&key).await) })
             .buffered(LOOK_AT_ONCE);
-        while let Some((touch, attempt)) = attempts.next().await {
+        while let Some((left_at, key, attempt)) = attempts.next().await {
             let Some(attempt) = attempt? else {
                 continue;
             };
             if attempt.wamid.as_deref() == Some(quoted.as_str()) {
-                return Ok(Some(touch.attempt(workspace)));
+                return Ok(Some(key));
             }
-            let is_young = !ingest.is_replay() && UnixMillis::now().since(touch.at) < ID_COMES_WITHIN;
+            let is_young = !ingest.is_replay() && UnixMillis::now().since(left_at) < ID_COMES_WITHIN;
             id_may_come |= attempt.wamid.is_none() && is_young;
         }
         if id_may_come {
@@ -78,11 +80,17 @@ async fn touches(
     contact: Option<ContactId>,
 ) -> Result<Vec<Touch>, NotIngested> {
     let numbers = people::numbers_of(ingest, workspace, person, contact).await?;
-    let forms = numbers.iter().flat_map(|digits| wa_id_variants(digits));
-    let found = forms.map(|digits| async move { ingest.core.touches(workspace, &digits, LATEST).await });
+    let mut found = Vec::new();
+    for digits in numbers.iter().flat_map(|digits| wa_id_variants(digits)) {
+        found.push(touches_of(ingest, workspace, digits));
+    }
     let mut touches = futures::future::try_join_all(found).await?.concat();
     touches.retain(|touch| touch.account == account);
     Ok(touches)
+}
+
+async fn touches_of(ingest: &Ingest, workspace: WorkspaceId, digits: String) -> Result<Vec<Touch>, StoreError> {
+    ingest.core.touches(workspace, &digits, LATEST).await
 }
 
 /// Meta's times are whole seconds, so the reply's second counts as a whole.
