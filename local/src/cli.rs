@@ -6,14 +6,17 @@ use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use console::{Term, style};
 use replay::Job;
+use shared::blob::Bucket;
 use shared::time::UnixMillis;
 use tracing_subscriber::EnvFilter;
 use url::Url;
+use warehouse::{Compacted, Warehouse};
 
+use crate::credentials::Credentials;
 use crate::demo;
 use crate::engines::{Engines, Storage};
 use crate::operator::{quarantined, redrive_queue, replay_archive};
-use crate::stack::{People, Stack, StackOptions};
+use crate::stack::{BUCKET, People, Stack, StackOptions};
 
 /// Campaign and tracking engine for the WhatsApp Business Cloud API: the whole stack on this machine.
 #[derive(Debug, Parser)]
@@ -53,6 +56,9 @@ enum Command {
         #[arg(default_value = "events")]
         queue: String,
     },
+    /// Merge the published events of a data folder that nothing else uses into their Parquet files, as a running stack does
+    /// once a minute.
+    Compact,
     /// Show what could not be taken in, from the stack that runs at --port.
     Quarantined {
         /// Try it again.
@@ -98,7 +104,10 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
         Some(Command::Replay { from, to, into }) => {
             let job = Job { from, to, ..Job::new(into) };
-            let equal = with_engines(storage, async |engines| replay_archive(engines, job, &screen).await).await?;
+            let file = (!memory).then(|| data_dir.join("credentials.json"));
+            let keys = Credentials::load(file.as_deref())?.link_keys;
+            let equal =
+                with_engines(storage, async |engines| replay_archive(engines, &keys, job, &screen).await).await?;
             anyhow::ensure!(equal, "the replayed tables differ from the live ones");
             return Ok(());
         }
@@ -106,6 +115,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
             return with_engines(storage, async |engines| redrive_queue(engines, &queue, &screen).await).await;
         }
         Some(Command::Quarantined { replay }) => return quarantined(port, &data_dir, replay, &screen).await,
+        Some(Command::Compact) => return compact(storage, &screen).await,
         Some(Command::Serve | Command::Demo { .. }) | None => {}
     }
     let options = StackOptions { port, storage, graph_url, people: People { speed, ..People::default() } };
@@ -135,6 +145,16 @@ async fn until_the_end(stack: &Stack, command: Option<Command>, screen: &Term) -
     }
     introduce(stack, screen)?;
     ctrl_c().await;
+    Ok(())
+}
+
+async fn compact(storage: Storage, screen: &Term) -> anyhow::Result<()> {
+    let engines = Engines::start(storage).await?;
+    let warehouse = Warehouse::new(Bucket::new(engines.s3(), BUCKET));
+    let done = warehouse.compact(None).await;
+    engines.shutdown().await;
+    let Compacted { objects, events, files, .. } = done.context("not everything could be merged")?;
+    screen.write_line(&format!("{events} events of {objects} staged objects merged; {files} files written"))?;
     Ok(())
 }
 

@@ -3,7 +3,9 @@
 //!
 //! What lives here is only starting, stopping and repairing the engines; nobody outside knows that they are local.
 
+mod calls;
 mod dynamodb;
+mod faults;
 mod journal;
 mod listen;
 mod lock;
@@ -14,17 +16,12 @@ mod sqs;
 use std::{fmt, path::PathBuf, time::Duration};
 
 use anyhow::Context as _;
-use aws_sdk_dynamodb::config::{
-    BehaviorVersion, Credentials, Region, SharedCredentialsProvider, StalledStreamProtectionConfig, retry::RetryConfig,
-    timeout::TimeoutConfig,
-};
-use aws_smithy_http_client::Builder as HttpClientBuilder;
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use dynoxide::Database;
 use tokio::{net::TcpListener, runtime::Runtime};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::lock::DirectoryLock;
+pub use self::{calls::Calls, faults::Faults};
 
 /// The region that every engine answers for.
 pub const REGION: &str = "us-east-1";
@@ -47,12 +44,9 @@ pub enum Storage {
 
 /// The running engines. Dropping them stops them at once; [`Engines::shutdown`] lets running requests finish.
 pub struct Engines {
-    dynamodb_url: String,
-    sqs_url: String,
-    s3_url: String,
+    calls: Calls,
     stop: CancellationToken,
     tasks: TaskTracker,
-    http: SharedHttpClient,
     database: Database,
     // SQLite works on the calling thread, so the engines have their own threads and never hold up a handler.
     threads: Threads,
@@ -95,13 +89,10 @@ impl Engines {
         let threads = Threads(Some(runtime));
         let served = serving.await.context("the engines did not start")??;
         Ok(Self {
-            dynamodb_url: served.dynamodb,
-            sqs_url: served.sqs,
-            s3_url: served.s3,
+            calls: Calls::new(served.dynamodb, served.sqs, served.s3),
             database: served.database,
             stop,
             tasks,
-            http: HttpClientBuilder::new().pool_idle_timeout(Duration::from_secs(60)).build_http(),
             threads,
             _lock: lock,
             _temporary: temporary,
@@ -111,19 +102,19 @@ impl Engines {
     /// The endpoint of DynamoDB and of DynamoDB Streams.
     #[must_use]
     pub fn dynamodb_url(&self) -> &str {
-        &self.dynamodb_url
+        &self.calls.dynamodb_url
     }
 
     /// The endpoint of SQS. Queue URLs begin with it, so they change with every start: look them up by name.
     #[must_use]
     pub fn sqs_url(&self) -> &str {
-        &self.sqs_url
+        &self.calls.sqs_url
     }
 
     /// The endpoint of S3; only path-style addresses work.
     #[must_use]
     pub fn s3_url(&self) -> &str {
-        &self.s3_url
+        &self.calls.s3_url
     }
 
     /// The ARN of a queue in these engines.
@@ -135,62 +126,31 @@ impl Engines {
     /// A client of DynamoDB. Retries are off: an engine on the loopback either answers or has a bug worth seeing.
     #[must_use]
     pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
-        let config = aws_sdk_dynamodb::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::from_static(REGION))
-            .credentials_provider(credentials())
-            .endpoint_url(&self.dynamodb_url)
-            .http_client(self.http.clone())
-            .retry_config(RetryConfig::disabled())
-            .timeout_config(TimeoutConfig::disabled())
-            .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-        aws_sdk_dynamodb::Client::from_conf(config.build())
+        self.calls.dynamodb()
     }
 
     /// A client of DynamoDB Streams.
     #[must_use]
     pub fn streams(&self) -> aws_sdk_dynamodbstreams::Client {
-        let config = aws_sdk_dynamodbstreams::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::from_static(REGION))
-            .credentials_provider(credentials())
-            .endpoint_url(&self.dynamodb_url)
-            .http_client(self.http.clone())
-            .retry_config(RetryConfig::disabled())
-            .timeout_config(TimeoutConfig::disabled())
-            .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-        aws_sdk_dynamodbstreams::Client::from_conf(config.build())
+        self.calls.streams()
     }
 
     /// A client of SQS.
     #[must_use]
     pub fn sqs(&self) -> aws_sdk_sqs::Client {
-        let config = aws_sdk_sqs::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::from_static(REGION))
-            .credentials_provider(credentials())
-            .endpoint_url(&self.sqs_url)
-            .http_client(self.http.clone())
-            .retry_config(RetryConfig::disabled())
-            .timeout_config(TimeoutConfig::disabled())
-            .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-        aws_sdk_sqs::Client::from_conf(config.build())
+        self.calls.sqs()
     }
 
     /// A client of S3 with path-style addresses.
     #[must_use]
     pub fn s3(&self) -> aws_sdk_s3::Client {
-        let config = aws_sdk_s3::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::from_static(REGION))
-            .credentials_provider(credentials())
-            .endpoint_url(&self.s3_url)
-            .force_path_style(true)
-            .http_client(self.http.clone())
-            .retry_config(RetryConfig::disabled())
-            .timeout_config(TimeoutConfig::disabled())
-            .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-        aws_sdk_s3::Client::from_conf(config.build())
+        self.calls.s3()
+    }
+
+    /// Clients that see the engines fail, and retry as they would on Lambda; without faults the ordinary ones.
+    #[must_use]
+    pub fn calls(&self, faults: &Faults) -> Calls {
+        if *faults == Faults::default() { self.calls.clone() } else { self.calls.with_faults(faults) }
     }
 
     /// Removes the expired items of all tables now and returns how many they were; each leaves a stream record. The
@@ -226,9 +186,9 @@ impl fmt::Debug for Engines {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("Engines")
-            .field("dynamodb_url", &self.dynamodb_url)
-            .field("sqs_url", &self.sqs_url)
-            .field("s3_url", &self.s3_url)
+            .field("dynamodb_url", &self.calls.dynamodb_url)
+            .field("sqs_url", &self.calls.sqs_url)
+            .field("s3_url", &self.calls.s3_url)
             .finish_non_exhaustive()
     }
 }
@@ -249,10 +209,6 @@ impl Drop for Threads {
             runtime.shutdown_background();
         }
     }
-}
-
-fn credentials() -> SharedCredentialsProvider {
-    SharedCredentialsProvider::new(Credentials::new(CREDENTIAL, CREDENTIAL, None, None, "local"))
 }
 
 struct Served {

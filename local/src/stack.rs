@@ -16,11 +16,13 @@ use simulator::{Behaviour, Delivery, Simulator};
 use tokio::net::TcpListener;
 use url::Url;
 
+pub use self::resources::BUCKET;
+
 use self::functions::Functions;
 use self::resources::Resources;
 use crate::credentials::Credentials;
 use crate::drivers::{Checkpoint, HttpGateway, Mischief, Running, Schedule, SqsSource, StreamSource};
-use crate::engines::{Engines, Storage};
+use crate::engines::{Calls, Engines, Faults, Storage};
 
 /// How a stack is started.
 #[derive(Debug)]
@@ -84,8 +86,17 @@ const TEST_CITY_DB: &[u8] = include_bytes!("../assets/geo/GeoLite2-City-Test.mmd
 /// How often the watchdog looks: on AWS once a minute, here more often, for nobody wants to wait on one machine.
 const TICK: Duration = Duration::from_secs(2);
 
+/// How often published events are merged into their files: on AWS every quarter of an hour.
+const COMPACTION: Duration = Duration::from_secs(60);
+
+/// How long the publisher waits for more of the stream, so that it does not write an object for every change.
+const PUBLISHED_TOGETHER: Duration = Duration::from_millis(500);
+
 /// A page that was out so long is given out again. Longer than a page of 100 at one message a second takes in parts.
 const PAGE_FORGOTTEN_AFTER_S: u64 = 30;
+
+/// On one machine nothing is under way for longer than this.
+const ERASURE_SETTLES_AFTER_S: u64 = 3;
 
 impl Stack {
     /// Starts everything. What a killed process left in the data directory is taken up where it was.
@@ -128,8 +139,9 @@ impl Stack {
             Some(folder) => Secrets::in_file(folder.join("secrets.json")),
             None => Secrets::in_memory(),
         };
-        let functions = Functions::new(&settings, &resources.clients(&engines), &secrets)?;
-        let sources = start_sources(&engines, &resources, &functions, data_dir.as_ref(), &people.mischief).await?;
+        let calls = engines.calls(&people.mischief.faults);
+        let functions = Functions::new(&settings, &calls.clients(), &secrets)?;
+        let sources = start_sources(&calls, &resources, &functions, data_dir.as_ref(), &people.mischief).await?;
         let gateway = HttpGateway::new(functions.routes()).start(listener);
         let speed = people.speed;
         Ok(Self {
@@ -163,6 +175,12 @@ impl Stack {
     #[must_use]
     pub fn app_secret(&self) -> &str {
         self.credentials.newest_app_secret()
+    }
+
+    /// The keys of tracked links.
+    #[must_use]
+    pub fn link_keys(&self) -> &str {
+        &self.credentials.link_keys
     }
 
     /// Where the built-in simulator is.
@@ -208,6 +226,12 @@ impl Stack {
         self.resources.tables(&self.engines)
     }
 
+    /// The files of published events.
+    #[must_use]
+    pub fn warehouse(&self) -> warehouse::Warehouse {
+        self.resources.warehouse(&self.engines)
+    }
+
     /// Ends everything in order: running invocations finish while the Graph API and the webhook are still there, then
     /// those end, then the engines.
     pub async fn shutdown(self) {
@@ -228,11 +252,13 @@ impl Stack {
 /// What replays the archive of these engines into tables of its own; nothing else need run.
 ///
 /// # Errors
-/// When the tables or the bucket cannot be made.
-pub async fn replayer(engines: &Engines) -> anyhow::Result<replay::Replay> {
+/// When the tables or the bucket cannot be made, or these are no link keys.
+pub async fn replayer(engines: &Engines, link_keys: &str) -> anyhow::Result<replay::Replay> {
     let resources = Resources::create_missing(engines).await?;
-    let config = replay::Config::read(shared::config::Settings::from_values(resources.settings()))?;
-    Ok(replay::Replay::new(config, &resources.clients(engines)))
+    let mut settings = resources.settings();
+    settings.insert("LINK_KEYS".to_owned(), link_keys.to_owned());
+    let config = replay::Config::read(shared::config::Settings::from_values(settings))?;
+    Ok(replay::Replay::new(config, &engines.calls(&Faults::default()).clients()))
 }
 
 /// The queues that have dead letters, as an operator calls them.
@@ -278,8 +304,13 @@ fn settings_of(credentials: &Credentials, base_url: &str, graph_url: &str) -> BT
         ("LINK_BASE_URL".to_owned(), format!("{base_url}/l")),
         ("ADMIN_API_KEY_SHA256".to_owned(), KeyHash::of(&credentials.admin_key).to_string()),
         ("PAGE_FORGOTTEN_AFTER_S".to_owned(), PAGE_FORGOTTEN_AFTER_S.to_string()),
+        ("ERASURE_SETTLES_AFTER_S".to_owned(), ERASURE_SETTLES_AFTER_S.to_string()),
+        // Whoever runs the stack here may call what is here, such as n8n on this machine.
+        ("DELIVER_ALLOW_PRIVATE".to_owned(), true.to_string()),
     ]);
-    for name in ["META_GRAPH_VERSION", "LINK_BASE_URL", "GEOIP_CITY_DB", "EDGE_SECRET", "RETENTION"] {
+    let more =
+        ["META_GRAPH_VERSION", "LINK_BASE_URL", "GEOIP_CITY_DB", "EDGE_SECRET", "RETENTION", "DELIVER_ALLOW_PRIVATE"];
+    for name in more {
         if let Ok(value) = std::env::var(name) {
             settings.insert(name.to_owned(), value);
         }
@@ -289,15 +320,15 @@ fn settings_of(credentials: &Credentials, base_url: &str, graph_url: &str) -> BT
 }
 
 async fn start_sources(
-    engines: &Engines,
+    calls: &Calls,
     resources: &Resources,
     functions: &Functions,
     data_dir: Option<&PathBuf>,
     mischief: &Mischief,
 ) -> anyhow::Result<Vec<Running>> {
-    let checkpoint = match data_dir {
-        Some(folder) => Checkpoint::file(folder.join("rollup.checkpoint"))?,
-        None => Checkpoint::memory(),
+    let checkpoint = |name: &str| match data_dir {
+        Some(folder) => Checkpoint::file(folder.join(name)),
+        None => Ok(Checkpoint::memory()),
     };
     let queue = |url: &str, batch_size: usize, window: Duration, max_concurrency: usize| SqsSource {
         batch_size,
@@ -306,8 +337,11 @@ async fn start_sources(
         mischief: mischief.clone(),
         ..SqsSource::new(url)
     };
-    let events = queue(&resources.events.url, 100, Duration::from_millis(50), 4);
     // As in `template.yaml`, with the reasons.
+    let events = SqsSource {
+        function_timeout: Duration::from_secs(60),
+        ..queue(&resources.events.url, 100, Duration::from_millis(50), 4)
+    };
     let send =
         SqsSource { function_timeout: Duration::from_secs(120), ..queue(&resources.send.url, 1, Duration::ZERO, 16) };
     // Audiences and imports take minutes; other commands need not wait for them.
@@ -317,17 +351,35 @@ async fn start_sources(
         drain_within: Duration::from_secs(5),
         ..queue(&resources.dispatch.url, 10, Duration::from_millis(50), 4)
     };
-    let stream = StreamSource {
+    let parcels = SqsSource {
+        function_timeout: Duration::from_secs(120),
+        // What is cut off is posted again at the next start.
+        drain_within: Duration::from_secs(5),
+        ..queue(&resources.deliver.url, 10, Duration::ZERO, 8)
+    };
+    let counted = StreamSource {
         batch_size: 500,
         max_retries: None,
         mischief: mischief.clone(),
-        ..StreamSource::new(&resources.stream_arn, checkpoint)
+        ..StreamSource::new(&resources.stream_arn, checkpoint("rollup.checkpoint")?)
     };
+    let published = StreamSource {
+        batch_size: 1_000,
+        window: PUBLISHED_TOGETHER,
+        max_retries: None,
+        mischief: mischief.clone(),
+        ..StreamSource::new(&resources.stream_arn, checkpoint("publish.checkpoint")?)
+    };
+    let compaction = Schedule { function_timeout: Duration::from_secs(900), ..Schedule::new("compaction", COMPACTION) };
     Ok(vec![
-        events.start(engines.sqs(), Arc::clone(&functions.ingest)).await?,
-        send.start(engines.sqs(), Arc::clone(&functions.send)).await?,
-        commands.start(engines.sqs(), Arc::clone(&functions.dispatch)).await?,
-        stream.start(engines.streams(), Arc::clone(&functions.rollup)).await?,
+        events.start(calls.sqs(), Arc::clone(&functions.ingest)).await?,
+        send.start(calls.sqs(), Arc::clone(&functions.send)).await?,
+        commands.start(calls.sqs(), Arc::clone(&functions.dispatch)).await?,
+        counted.start(calls.streams(), Arc::clone(&functions.rollup)).await?,
+        published.start(calls.streams(), Arc::clone(&functions.publish)).await?,
+        compaction.start(Arc::clone(&functions.compact)),
+        parcels.start(calls.sqs(), Arc::clone(&functions.deliver)).await?,
         Schedule::new("dispatch-watchdog", TICK).start(Arc::clone(&functions.dispatch)),
+        Schedule::new("deliver-watchdog", TICK).start(Arc::clone(&functions.deliver)),
     ])
 }

@@ -2,6 +2,7 @@
 //! audience is laid there and read back is in [`audience`].
 
 pub mod audience;
+pub mod files;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -41,7 +42,7 @@ pub enum BlobError {
     /// S3 refused or could not be reached: retry.
     #[error("{operation} of {key} failed: {message}")]
     Unavailable {
-        /// `put`, `get`, `head`, `list`, `copy`, `delete` or `presign`.
+        /// `put`, `get`, `head`, `copy`, `delete`, `list` or `presign`.
         operation: &'static str,
         /// The object's key.
         key: String,

@@ -14,7 +14,7 @@ use shared::id::{EventId, WorkspaceId};
 use shared::queue::Inbound;
 
 use crate::effects::{Effects, Needs};
-use crate::{Ingest, NotIngested, WRITES_AT_ONCE, alone, click, webhook};
+use crate::{Ingest, NotIngested, WRITES_AT_ONCE, alone, click, collected, told, webhook};
 
 /// What a line changes, once that is worked out.
 pub(crate) struct WorkedOut {
@@ -111,10 +111,13 @@ async fn plain_effects(ingest: &Ingest, line: &Line) -> Result<Effects, NotInges
         return webhook::effects(ingest, &line.body, line.received_at).await;
     }
     match serde_json::from_slice(&line.body).map_err(NotIngested::Unreadable)? {
-        Inbound::Click(click) => Ok(click::effects(click::enriched(ingest, *click))),
-        Inbound::MetaWebhook { .. } | Inbound::MetaWebhookObject { .. } | Inbound::Again(_) => {
-            Err(NotIngested::NotALine)
-        }
+        Inbound::Click(click) => Ok(click::effects(ingest, click::enriched(ingest, *click)).await?),
+        Inbound::Collected(collected) => collected::effects(ingest, &collected::enriched(ingest, *collected)).await,
+        Inbound::Told(told) => told::effects(ingest, &told).await,
+        Inbound::MetaWebhook { .. }
+        | Inbound::MetaWebhookObject { .. }
+        | Inbound::Overflow { .. }
+        | Inbound::Again(_) => Err(NotIngested::NotALine),
     }
 }
 

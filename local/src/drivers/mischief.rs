@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use crate::engines::Faults;
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng, seq::SliceRandom as _};
 
 /// What a source does besides delivering. The default is nothing; every share is a probability from 0 to 1.
@@ -23,6 +24,8 @@ pub struct Mischief {
     pub cut: f64,
     /// The longest pause before a delivery; each is random.
     pub delay: Duration,
+    /// How the engines fail for the functions and the drivers of the whole stack.
+    pub faults: Faults,
 }
 
 /// The dice of one source.

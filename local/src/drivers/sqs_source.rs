@@ -31,6 +31,10 @@ const LONG_POLL_SECONDS: i32 = 20;
 /// How many calls are made at the same time for a large batch.
 const PARALLEL_CALLS: usize = 4;
 
+/// The most that one invocation is handed, in bytes of message bodies (AWS, Lambda quotas: 6 MB of payload; a batch is full
+/// when it has that much). A batch that was gathered beyond it is delivered in parts.
+const LARGEST_BATCH_BYTES: usize = 6 << 20;
+
 /// How often an empty queue is asked again while a batch is being filled.
 const FILL_PAUSE: Duration = Duration::from_millis(25);
 
@@ -128,12 +132,14 @@ impl Mapping {
             let mapping = Arc::clone(&self);
             invocations.spawn(cut.clone().run_until_cancelled_owned(async move {
                 mapping.dice.reorder(&mut messages);
-                if let Some(at) = mapping.dice.cut(messages.len()) {
-                    let rest = messages.split_off(at);
-                    mapping.deliver(messages).await;
-                    messages = rest;
+                for mut part in parts(messages) {
+                    if let Some(at) = mapping.dice.cut(part.len()) {
+                        let rest = part.split_off(at);
+                        mapping.deliver(part).await;
+                        part = rest;
+                    }
+                    mapping.deliver(part).await;
                 }
-                mapping.deliver(messages).await;
                 drop(slot);
             }));
         }
@@ -155,7 +161,7 @@ impl Mapping {
             return Ok(messages);
         }
         let deadline = Instant::now() + self.source.window;
-        while messages.len() < size {
+        while messages.len() < size && bytes(&messages) < LARGEST_BATCH_BYTES {
             let missing = (size - messages.len()).div_ceil(PER_CALL).min(PARALLEL_CALLS);
             let room = size - messages.len();
             let calls = (0..missing).map(|call| self.receive((room - call * PER_CALL).min(PER_CALL), 0));
@@ -263,5 +269,51 @@ impl Mapping {
                 tracing::warn!(queue = self.queue_arn, %error, "messages were not released");
             }
         }
+    }
+}
+
+/// What the bodies of these messages take.
+fn bytes(messages: &[Message]) -> usize {
+    messages.iter().map(size).sum()
+}
+
+fn size(message: &Message) -> usize {
+    message.body().map_or(0, str::len)
+}
+
+/// The messages in parts that an invocation can be handed, in their order; each has at least one.
+fn parts(messages: Vec<Message>) -> Vec<Vec<Message>> {
+    let mut parts: Vec<Vec<Message>> = Vec::new();
+    let mut room = 0;
+    for message in messages {
+        let size = size(&message);
+        match parts.last_mut().filter(|_| size <= room) {
+            Some(part) => {
+                room -= size;
+                part.push(message);
+            }
+            None => {
+                room = LARGEST_BATCH_BYTES.saturating_sub(size);
+                parts.push(vec![message]);
+            }
+        }
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_too_large_for_one_invocation_is_delivered_in_parts() {
+        let message = |megabytes: usize| Message::builder().body("x".repeat(megabytes << 20)).build();
+        let sizes = |megabytes: &[usize]| -> Vec<usize> {
+            parts(megabytes.iter().copied().map(message).collect()).iter().map(Vec::len).collect()
+        };
+        assert_eq!(sizes(&[1; 10]), [6, 4]);
+        assert_eq!(sizes(&[1, 1, 5, 1]), [2, 2]);
+        assert_eq!(sizes(&[9, 1]), [1, 1], "a message that is too large by itself is not held back");
+        assert_eq!(sizes(&[]), [0; 0]);
     }
 }

@@ -6,15 +6,17 @@ use std::time::Duration;
 
 use anyhow::Context;
 use aws_sdk_sqs::types::QueueAttributeName;
-use shared::aws::Clients;
+use shared::blob::Bucket;
 use shared::store::rollups::Rollups;
 use shared::store::{Core, schema};
+use warehouse::Warehouse;
 
 use crate::engines::Engines;
 
 const CORE_TABLE: &str = "thirdtick-core";
 const ROLLUP_TABLE: &str = "thirdtick-rollup";
-const BUCKET: &str = "thirdtick-data";
+/// The bucket's name, and so its folder's.
+pub const BUCKET: &str = "thirdtick-data";
 
 /// Deliveries of a message before it goes to the dead letters.
 const MAX_RECEIVE_COUNT: u32 = 5;
@@ -29,6 +31,7 @@ pub(super) struct Resources {
     pub(super) events: QueueWithDeadLetters,
     pub(super) dispatch: QueueWithDeadLetters,
     pub(super) send: QueueWithDeadLetters,
+    pub(super) deliver: QueueWithDeadLetters,
     pub(super) stream_arn: String,
 }
 
@@ -46,16 +49,17 @@ impl Resources {
             events: queue(engines, "thirdtick-events", Duration::from_secs(60)).await?,
             dispatch: queue(engines, "thirdtick-dispatch", Duration::from_secs(60)).await?,
             send: queue(engines, "thirdtick-send", Duration::from_secs(150)).await?,
+            deliver: queue(engines, "thirdtick-deliver", Duration::from_secs(150)).await?,
             stream_arn,
         })
     }
 
-    pub(super) fn clients(&self, engines: &Engines) -> Clients {
-        Clients { dynamodb: engines.dynamodb(), sqs: engines.sqs(), s3: engines.s3() }
-    }
-
     pub(super) fn tables(&self, engines: &Engines) -> (Core, Rollups) {
         (Core::new(engines.dynamodb(), CORE_TABLE), Rollups::new(engines.dynamodb(), ROLLUP_TABLE))
+    }
+
+    pub(super) fn warehouse(&self, engines: &Engines) -> Warehouse {
+        Warehouse::new(Bucket::new(engines.s3(), BUCKET))
     }
 
     /// The settings that name them to the functions.
@@ -67,6 +71,7 @@ impl Resources {
             ("EVENTS_QUEUE_URL", &self.events.url),
             ("DISPATCH_QUEUE_URL", &self.dispatch.url),
             ("SEND_QUEUE_URL", &self.send.url),
+            ("DELIVER_QUEUE_URL", &self.deliver.url),
         ]
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value.to_owned()))

@@ -13,7 +13,8 @@ use futures::StreamExt;
 use shared::campaign::Status;
 use simulator::{Faults, Trigger};
 
-use self::bench::{Bench, Stopped, stop_at};
+use self::bench::Bench;
+pub(crate) use self::bench::{Stopped, stop_at};
 
 /// Invocations that are tried at once.
 const AT_ONCE: usize = 12;

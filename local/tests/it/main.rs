@@ -10,7 +10,10 @@
 )]
 
 mod dynamodb;
+mod flood;
+mod freshness;
 mod http_gateway;
+mod ingest_speed;
 mod interruption;
 mod persistence;
 mod planning_speed;
@@ -21,3 +24,4 @@ mod sqs;
 mod sqs_source;
 mod stream_source;
 mod support;
+mod warehouse;

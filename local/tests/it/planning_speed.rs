@@ -13,7 +13,7 @@ use shared::campaign::{Message, Variant};
 use shared::id::{CampaignId, WorkspaceId};
 use shared::time::UnixMillis;
 
-use crate::support::memory;
+use crate::support::{memory, peak_mib};
 
 const LINES: u32 = 1_000_000;
 
@@ -24,18 +24,6 @@ fn phone(n: u32) -> String {
         1 => format!("+91{}", 9_800_000_000_u64 + u64::from(n)),
         _ => format!("+6011{}", 10_000_000 + n),
     }
-}
-
-/// Peak of the process's memory since the last call with `reset`, in MiB; Linux only.
-fn peak_mib(reset: bool) -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
-    let peak = line.split_whitespace().nth(1)?.parse::<u64>().ok()? / 1_024;
-    if reset {
-        // 5 resets the peak (Linux, proc_pid_clear_refs).
-        std::fs::write("/proc/self/clear_refs", "5").ok()?;
-    }
-    Some(peak)
 }
 
 async fn upload(client: &aws_sdk_s3::Client, key: &str) {

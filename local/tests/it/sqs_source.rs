@@ -205,8 +205,15 @@ async fn mischief_repeats_reorders_cuts_and_crashes_but_loses_nothing() {
     let queue = create_queue(&client, "q", &[("VisibilityTimeout", "600")]).await;
     fill(&client, &queue, 100).await;
     let seen = Seen::default();
-    let mischief =
-        Mischief { seed: 7, redeliver: 0.3, reorder: 0.5, crash: 0.3, cut: 0.5, delay: Duration::from_millis(3) };
+    let mischief = Mischief {
+        seed: 7,
+        redeliver: 0.3,
+        reorder: 0.5,
+        crash: 0.3,
+        cut: 0.5,
+        delay: Duration::from_millis(3),
+        ..Mischief::default()
+    };
     let source = SqsSource { mischief, ..SqsSource::new(&queue) };
     let source = source.start(client.clone(), recorder(&seen, |_| json!({}))).await.unwrap();
     until("the queue is empty", || is_empty(&client, &queue)).await;

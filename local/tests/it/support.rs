@@ -101,3 +101,15 @@ pub(crate) async fn until<F: Future<Output = bool>>(what: &str, mut condition: i
     };
     assert!(tokio::time::timeout(Duration::from_secs(10), waiting).await.is_ok(), "never happened: {what}");
 }
+
+/// Peak of the process's memory since the last call with `reset`, in MiB; Linux only.
+pub(crate) fn peak_mib(reset: bool) -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    let peak = line.split_whitespace().nth(1)?.parse::<u64>().ok()? / 1_024;
+    if reset {
+        // 5 resets the peak (Linux, proc_pid_clear_refs).
+        std::fs::write("/proc/self/clear_refs", "5").ok()?;
+    }
+    Some(peak)
+}

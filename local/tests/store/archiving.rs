@@ -53,8 +53,9 @@ impl World {
 
     /// The function as a new instance has it.
     fn ingest(&self) -> Ingest {
-        let values = [("CORE_TABLE", "core"), ("BUCKET", "bucket")];
-        let values = values.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let values =
+            [("CORE_TABLE", "core"), ("BUCKET", "bucket"), ("LINK_KEYS", "1:000102030405060708090a0b0c0d0e0f")];
+        let values = values.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let engines = &self.tables.engines;
         let clients = Clients { dynamodb: engines.dynamodb(), sqs: engines.sqs(), s3: engines.s3() };
         Ingest::new(Config::read(Settings::from_values(values)).unwrap(), &clients).unwrap()

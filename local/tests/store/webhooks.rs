@@ -16,6 +16,7 @@ use shared::attempt::{Flag, Moment};
 use shared::aws::Clients;
 use shared::config::Settings;
 use shared::consent::{ConsentSettings, Wish};
+use shared::contact::alias::Alias;
 use shared::id::ContactId;
 use shared::meta::client::Accepted;
 use shared::queue::{Inbound, SendCommand};
@@ -93,7 +94,8 @@ impl World {
     }
 
     async fn contact(&self, digits: &str) -> ContactId {
-        self.tables.core.contact_of_number(WORKSPACE, digits, ContactId::new(NOW), NOW).await.unwrap()
+        let alias = Alias::phone(digits).unwrap();
+        self.tables.core.consent_of(WORKSPACE, &alias).await.unwrap().unwrap().contact.unwrap()
     }
 
     /// What the sender was asked for.
@@ -114,8 +116,10 @@ impl World {
 }
 
 fn ingest_on(tables: &Tables, send_queue: &str) -> Ingest {
-    let values = [("CORE_TABLE", "core"), ("BUCKET", "bucket"), ("SEND_QUEUE_URL", send_queue)];
-    let values = values.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let link_keys = "1:000102030405060708090a0b0c0d0e0f";
+    let values =
+        [("CORE_TABLE", "core"), ("BUCKET", "bucket"), ("SEND_QUEUE_URL", send_queue), ("LINK_KEYS", link_keys)];
+    let values = values.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let engines = &tables.engines;
     let clients = Clients { dynamodb: engines.dynamodb(), sqs: engines.sqs(), s3: engines.s3() };
     Ingest::new(Config::read(Settings::from_values(values)).unwrap(), &clients).unwrap()
@@ -434,7 +438,8 @@ async fn a_reply_that_comes_too_early_waits_and_its_siblings_do_not() {
     reply["context"] = json!({"from": "15550783881", "id": "wamid.ours"});
     let others: Vec<Value> =
         (0..50).map(|n| written(&format!("601234501{n:02}"), &format!("wamid.{n}"), 0, "hi")).collect();
-    let body = notification("messages", json!({"messages": [vec![reply], others].concat()}));
+    let messages = [vec![reply], others].concat();
+    let body = notification("messages", json!({"messages": messages}));
     assert_eq!(world.take_in(std::slice::from_ref(&body)).await, ["0"]);
     assert_eq!(world.kinds().await["message.received"], 50);
     let accepted = Accepted { wamid: "wamid.ours".to_owned(), wa_id: None, response: "{}".to_owned() };

@@ -38,13 +38,13 @@ const UNKNOWN_GRACE_S: u64 = 1;
 
 /// How an invocation ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stopped {
+pub(crate) enum Stopped {
     Yes,
     No,
 }
 
 /// Runs a future until it waits for the `n`-th time, counted from 1, and drops it there.
-pub(super) async fn stop_at<F: Future>(n: usize, future: F) -> Stopped {
+pub(crate) async fn stop_at<F: Future>(n: usize, future: F) -> Stopped {
     struct StopAt<F> {
         left: usize,
         future: Pin<Box<F>>,
@@ -344,7 +344,8 @@ fn new_send(settings: &BTreeMap<String, String>, clients: &Clients, secrets: &Se
 }
 
 fn new_dispatch(settings: &BTreeMap<String, String>, clients: &Clients) -> dispatch::Dispatch {
-    dispatch::Dispatch::new(dispatch::Config::read(Settings::from_values(settings.clone())).unwrap(), clients)
+    let config = dispatch::Config::read(Settings::from_values(settings.clone())).unwrap();
+    dispatch::Dispatch::new(config, clients, Secrets::in_memory()).unwrap()
 }
 
 fn event(body: &str) -> SqsEvent {

@@ -28,7 +28,7 @@ fn people() -> People {
 }
 
 async fn replayed(stack: &Stack, into: &str) -> Job {
-    let replay = replayer(stack.engines()).await.unwrap();
+    let replay = replayer(stack.engines(), stack.link_keys()).await.unwrap();
     let mut job = Job::new(into);
     while job.phase != Phase::Ended {
         // An answer that is lost is asked for again.
@@ -84,7 +84,7 @@ async fn fresh_tables_of_the_archive_equal_the_live_ones_and_a_hole_in_it_is_tol
     assert!(job.done.objects > 0 && job.done.messages > 750, "{:?}", job.done);
 
     // The same tables once more, from the operator's side: they are dropped first.
-    assert!(replay_archive(stack.engines(), Job::new("replay"), &Term::stderr()).await.unwrap());
+    assert!(replay_archive(stack.engines(), stack.link_keys(), Job::new("replay"), &Term::stderr()).await.unwrap());
 
     let s3 = stack.engines().s3();
     let listed = s3.list_objects_v2().bucket("thirdtick-data").prefix("archive/raw/").send().await.unwrap();
@@ -103,7 +103,7 @@ async fn fresh_tables_of_the_archive_equal_the_live_ones_and_a_hole_in_it_is_tol
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replay_never_goes_into_the_live_tables() {
     let (stack, _) = stack(People::default(), None).await;
-    let replay = replayer(stack.engines()).await.unwrap();
+    let replay = replayer(stack.engines(), stack.link_keys()).await.unwrap();
     let error = replay::step(&replay, &mut Job::new("thirdtick")).await.unwrap_err();
     assert!(matches!(error, replay::NotReplayed::IntoTheLiveTables), "{error}");
     stack.shutdown().await;

@@ -1,0 +1,103 @@
+//! Taking people out of the files: their rows stay, for they are counted, but name nobody any more.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use futures::{StreamExt, TryStreamExt};
+use shared::blob::BlobError;
+use shared::blob::files::Replaced;
+use shared::id::ContactId;
+use tokio::runtime::Handle;
+
+use crate::merge::{Merged, rewrite};
+use crate::partition::{FILES, Partition};
+use crate::remote::Remote;
+use crate::row::{Row, column};
+use crate::{AT_ONCE, Copied, Warehouse, WarehouseError, busy};
+
+/// Files that are written anew at once: each is on the disk twice.
+const REWRITES_AT_ONCE: usize = 2;
+
+/// What an erasure has done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Erased {
+    /// Files that were written anew.
+    pub files: usize,
+    /// Rows that named one of the people.
+    pub rows: usize,
+}
+
+impl Warehouse {
+    /// Takes these people out of every file: their rows lose the contact, what they used (device, system, browser,
+    /// country) and all data, and keep what is counted. Everything that is staged is merged first. Rows that are published
+    /// later are not known here: the rows of CORE have to be rid of the people before, and the stream read to its end.
+    ///
+    /// # Errors
+    /// [`WarehouseError`]. Trying again goes on where it stopped; it is done when it returns without one.
+    pub async fn erase(&self, contacts: &BTreeSet<ContactId>) -> Result<Erased, WarehouseError> {
+        // Once more if others merge at the same time: what they have not taken in is still staged.
+        while self.compact(None).await?.overtaken > 0 {}
+        let contacts = Arc::new(contacts.clone());
+        let mut after: Option<String> = None;
+        let mut erased = Erased::default();
+        loop {
+            let keys = self.bucket.keys(FILES, after.as_deref()).await?;
+            let Some(last) = keys.last() else { return Ok(erased) };
+            after = Some(last.clone());
+            let files = keys.into_iter().filter(|key| Partition::of_key(key).is_some());
+            let named = futures::stream::iter(files)
+                .map(|key| self.may_name(key, &contacts))
+                .buffer_unordered(AT_ONCE)
+                .try_filter_map(|found| std::future::ready(Ok(found)));
+            let rows = named
+                .map_ok(|key| self.erase_in(key, &contacts))
+                .try_buffer_unordered(REWRITES_AT_ONCE)
+                .try_collect::<Vec<usize>>()
+                .await?;
+            erased.files += rows.iter().filter(|rows| **rows > 0).count();
+            erased.rows += rows.iter().sum::<usize>();
+        }
+    }
+
+    /// The key of a file that may name one of them.
+    async fn may_name(
+        &self,
+        key: String,
+        contacts: &Arc<BTreeSet<ContactId>>,
+    ) -> Result<Option<String>, WarehouseError> {
+        let stored = match self.bucket.head(&key).await {
+            Err(BlobError::NotFound { .. }) => return Ok(None),
+            stored => stored?,
+        };
+        let remote = Remote {
+            bucket: self.bucket.clone(),
+            key: key.clone(),
+            bytes: stored.bytes,
+            etag: stored.etag,
+            runtime: Handle::current(),
+        };
+        let contacts = Arc::clone(contacts);
+        // A file that is replaced in this moment is looked at as a whole.
+        let named = busy(&key, move || Ok(remote.may_name(&contacts).unwrap_or(true))).await?;
+        Ok(named.then_some(key))
+    }
+
+    /// How many rows of the file named one of them.
+    async fn erase_in(&self, key: String, contacts: &Arc<BTreeSet<ContactId>>) -> Result<usize, WarehouseError> {
+        loop {
+            let Some(Copied { file, etag }) = self.copy(&key).await? else { return Ok(0) };
+            let names: BTreeSet<String> = contacts.iter().map(ToString::to_string).collect();
+            let change = move |row: &mut Row| {
+                let is_theirs = row.text(column::CONTACT).is_some_and(|contact| names.contains(contact));
+                if is_theirs {
+                    row.erase();
+                }
+                is_theirs
+            };
+            let Some(Merged { file, rows }) = busy(&key, move || rewrite(&file, change)).await? else { return Ok(0) };
+            if self.replace(&key, etag.as_deref(), &file).await? == Replaced::Written {
+                return Ok(rows);
+            }
+        }
+    }
+}
