@@ -12,6 +12,7 @@ use tracing_subscriber::EnvFilter;
 use url::Url;
 use warehouse::{Compacted, Warehouse};
 
+use crate::credentials::Credentials;
 use crate::demo;
 use crate::engines::{Engines, Storage};
 use crate::operator::{quarantined, redrive_queue, replay_archive};
@@ -103,7 +104,10 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
         Some(Command::Replay { from, to, into }) => {
             let job = Job { from, to, ..Job::new(into) };
-            let equal = with_engines(storage, async |engines| replay_archive(engines, job, &screen).await).await?;
+            let file = (!memory).then(|| data_dir.join("credentials.json"));
+            let keys = Credentials::load(file.as_deref())?.link_keys;
+            let equal =
+                with_engines(storage, async |engines| replay_archive(engines, &keys, job, &screen).await).await?;
             anyhow::ensure!(equal, "the replayed tables differ from the live ones");
             return Ok(());
         }

@@ -21,8 +21,8 @@ use crate::stack::{QUEUES, redrive, replayer};
 ///
 /// # Errors
 /// When it cannot be done to its end.
-pub async fn replay_archive(engines: &Engines, mut job: Job, screen: &Term) -> anyhow::Result<bool> {
-    let replay = replayer(engines).await?;
+pub async fn replay_archive(engines: &Engines, link_keys: &str, mut job: Job, screen: &Term) -> anyhow::Result<bool> {
+    let replay = replayer(engines, link_keys).await?;
     for table in [job.core_table(), job.rollup_table()] {
         // There may be none.
         drop(engines.dynamodb().delete_table().table_name(table).send().await);

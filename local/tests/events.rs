@@ -16,7 +16,8 @@ use shared::link::ShortLinks;
 use shared::link::code::{KeyId, LinkId};
 use shared::meta::signature::{self, AppSecret};
 use shared::meta::webhook;
-use shared::queue::{self, DispatchCommand, Inbound, SendCommand};
+use shared::queue::{self, DeliverCommand, DispatchCommand, Inbound, SendCommand};
+use shared::time::UnixMillis;
 
 /// The settings that the README names.
 const APP_SECRET: &str = "test_app_secret";
@@ -93,18 +94,36 @@ fn the_link_is_that_of_the_queued_click() {
 }
 
 #[test]
+fn what_a_page_and_a_server_tell_is_what_is_queued() {
+    let request = request("collect-post");
+    assert_eq!((request.method().as_str(), request.uri().path()), ("POST", "/collect"));
+    let report = collect::parse(body(&request)).unwrap();
+    let queued: Vec<Inbound> = messages("ingest-sqs-events", ":thirdtick-events");
+    let [Inbound::Collected(collected), Inbound::Told(told)] = queued.as_slice() else { panic!("not these two") };
+    assert_eq!(report.write_key, collected.key.to_string());
+    let events: Vec<_> = report.events.into_iter().map(|event| event.taken_at(collected.received_at)).collect();
+    assert_eq!(events, collected.events);
+
+    let given: Value = serde_json::from_slice(body(&self::request("api-tell-events"))).unwrap();
+    assert_eq!(given["events"][0]["id"].as_str(), told.events[0].id.as_deref());
+    assert_eq!(self::request("collect-script").uri().path(), "/tt.js");
+}
+
+#[test]
 fn operators_present_the_test_key() {
     for (name, method, path) in [
         ("api-create-account", "POST", "/v1/accounts"),
         ("api-create-campaign", "POST", "/v1/campaigns"),
         ("api-start-campaign", "POST", "/v1/campaigns/cmp_01J00000000000000000000000/start"),
+        ("api-tell-events", "POST", "/v1/events"),
+        ("analytics-feed", "GET", "/v1/events"),
         ("analytics-report", "GET", "/v1/campaigns/cmp_01J00000000000000000000000/report"),
         ("analytics-recipients", "GET", "/v1/campaigns/cmp_01J00000000000000000000000/recipients"),
     ] {
         let request = request(name);
         assert_eq!((request.method().as_str(), request.uri().path()), (method, path), "{name}");
         assert_eq!(request.headers()["authorization"], format!("Bearer {ADMIN_KEY}"), "{name}");
-        if path.matches('/').count() == 2 {
+        if method == "POST" && path.matches('/').count() == 2 {
             serde_json::from_slice::<Value>(body(&request)).unwrap();
         }
     }
@@ -142,6 +161,16 @@ fn a_replay_names_its_tables_and_begins_at_the_beginning() {
     );
     assert_eq!(job.phase, replay::Phase::Tables);
     assert!(job.from.is_some() && job.to.is_none());
+}
+
+#[test]
+fn deliver_takes_a_parcel_and_the_schedule() {
+    let [DeliverCommand::Parcel { parcel }] = messages("deliver-sqs", ":thirdtick-deliver")[..] else {
+        panic!("not one parcel")
+    };
+    assert_eq!(parcel.due_at, UnixMillis(0));
+    let tick: Value = event("deliver-schedule");
+    assert_eq!((tick.get("Records"), tick["source"].as_str()), (None, Some("aws.scheduler")));
 }
 
 #[test]

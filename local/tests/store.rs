@@ -5,6 +5,8 @@
 
 #[path = "store/accounts.rs"]
 mod accounts;
+#[path = "store/archiving.rs"]
+mod archiving;
 #[path = "store/audiences.rs"]
 mod audiences;
 #[path = "store/campaigns.rs"]
@@ -19,12 +21,18 @@ mod counters;
 mod evidence;
 #[path = "store/halts.rs"]
 mod halts;
+#[path = "store/identity.rs"]
+mod identity;
 #[path = "store/imports.rs"]
 mod imports;
 #[path = "store/jobs.rs"]
 mod jobs;
+#[path = "store/journeys.rs"]
+mod journeys;
 #[path = "store/media.rs"]
 mod media;
+#[path = "store/probes.rs"]
+mod probes;
 #[path = "store/requests.rs"]
 mod requests;
 #[path = "store/retention.rs"]
@@ -33,6 +41,8 @@ mod retention;
 mod slots;
 #[path = "store/templates.rs"]
 mod templates;
+#[path = "store/web.rs"]
+mod web;
 #[path = "store/webhooks.rs"]
 mod webhooks;
 

@@ -12,10 +12,12 @@ use yaml_rust2::{Yaml, YamlLoader};
 type Read = fn(Settings) -> Result<(), InvalidSettings>;
 
 /// Every function, by its folder.
-const FUNCTIONS: [(&str, Read); 11] = [
+const FUNCTIONS: [(&str, Read); 13] = [
     ("analytics", |settings| analytics::Config::read(settings).map(|_| ())),
     ("api", |settings| api::Config::read(settings).map(|_| ())),
+    ("collect", |settings| collect::Config::read(settings).map(|_| ())),
     ("compact", |settings| compact::Config::read(settings).map(|_| ())),
+    ("deliver", |settings| deliver::Config::read(settings).map(|_| ())),
     ("dispatch", |settings| dispatch::Config::read(settings).map(|_| ())),
     ("ingest", |settings| ingest::Config::read(settings).map(|_| ())),
     ("publish", |settings| publish::Config::read(settings).map(|_| ())),

@@ -2,6 +2,7 @@
 //! in again changes nothing.
 
 pub mod custom;
+pub mod feed;
 pub mod reported;
 
 use serde::{Deserialize, Serialize};
@@ -11,12 +12,12 @@ use ulid::Ulid;
 use self::custom::{AssignedReport, CustomReport, ResolvedReport, SentReport};
 use self::reported::{
     AccountReport, CallReport, ConfirmationReport, ConsentReport, CreatedReport, EchoReport, GroupReport,
-    HandOverReport, HistoryReport, ImportReport, MessageDetail, MetaClickReport, PersonReport, StatusReport,
-    TemplateReport,
+    HandOverReport, HistoryReport, ImportReport, MergeReport, MessageDetail, MetaClickReport, PersonReport,
+    StatusReport, TemplateReport,
 };
 use crate::attempt::{AttemptKey, Seq, Shard};
 use crate::campaign::VariantIndex;
-use crate::id::{AccountId, CampaignId, ContactId, EventId, WorkspaceId};
+use crate::id::{AccountId, CampaignId, ContactId, EventId, WebhookId, WorkspaceId};
 use crate::link::code::LinkId;
 use crate::retention::Kind;
 use crate::time::UnixMillis;
@@ -189,6 +190,12 @@ pub enum Content {
     /// A person has become known.
     #[serde(rename = "contact.created")]
     ContactCreated(CreatedReport),
+    /// Two contacts were found to be one person; the event is in the list of the one that stays.
+    #[serde(rename = "contact.merged")]
+    ContactMerged(MergeReport),
+    /// That was undone.
+    #[serde(rename = "contact.unmerged")]
+    ContactUnmerged(MergeReport),
     /// A person wants no more messages.
     #[serde(rename = "contact.opted_out")]
     ContactOptedOut(ConsentReport),
@@ -329,6 +336,14 @@ pub enum Content {
         /// The item as Meta sent it.
         raw: Kept,
     },
+    /// A subscription to events was switched off, for nothing arrived any more.
+    #[serde(rename = "webhook.disabled")]
+    WebhookDisabled {
+        /// The subscription.
+        webhook: WebhookId,
+        /// For people.
+        reason: String,
+    },
 }
 
 impl Content {
@@ -342,6 +357,17 @@ impl Content {
             | Self::MetaReported { .. }
             | Self::MetaQuarantined { .. } => Kind::Messages,
             _ => Kind::Events,
+        }
+    }
+
+    /// The campaign that it is put down to.
+    #[must_use]
+    pub fn campaign(&self) -> Option<CampaignId> {
+        match self {
+            Self::LinkClicked { campaign, .. } => Some(*campaign),
+            Self::MessageReceived { campaign, .. } => *campaign,
+            Self::Custom(report) => report.campaign,
+            _ => None,
         }
     }
 
@@ -359,6 +385,8 @@ impl Content {
             Self::ContactPreferred(_) => "contact.preference_changed",
             Self::ContactChanged(_) => "contact.changed",
             Self::ContactCreated(_) => "contact.created",
+            Self::ContactMerged(_) => "contact.merged",
+            Self::ContactUnmerged(_) => "contact.unmerged",
             Self::ContactOptedOut(_) => "contact.opted_out",
             Self::ContactOptedIn(_) => "contact.opted_in",
             Self::ConsentConfirmed(_) => "contact.consent_confirmed",
@@ -401,6 +429,21 @@ impl Content {
             Self::Custom(report) => report.name.as_str(),
             Self::MetaReported { .. } => "meta.reported",
             Self::MetaQuarantined { .. } => "meta.quarantined",
+            Self::WebhookDisabled { .. } => "webhook.disabled",
+        }
+    }
+
+    /// Whether it is a word of Meta's about the account or its templates, which people should see beside its health.
+    #[must_use]
+    pub fn is_notice(&self) -> bool {
+        match self {
+            // Of what this version has no type for, what concerns the account by its name.
+            Self::MetaReported { field, .. } => {
+                let topics =
+                    ["account", "business", "message_template", "payment", "phone_number", "security", "template"];
+                topics.iter().any(|topic| field.starts_with(topic))
+            }
+            content => content.kind().starts_with("account.") || content.kind().starts_with("template."),
         }
     }
 

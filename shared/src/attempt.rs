@@ -12,7 +12,7 @@ pub mod pricing;
 use serde::{Deserialize, Serialize};
 
 use crate::campaign::{PageNumber, VariantIndex};
-use crate::id::{AccountId, CampaignId, ContactId, WorkspaceId};
+use crate::id::{AccountId, CampaignId, ContactId, EventId, WorkspaceId};
 use crate::phone::PhoneNumber;
 use crate::region::region_of;
 use crate::time::UnixMillis;
@@ -262,6 +262,9 @@ pub struct Attempt {
     /// What the deal was worth, if the operator said so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closed_value: Option<Money>,
+    /// Which conversion has told that, and when it was; absent when the operator has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed_by: Option<Conversion>,
     /// See [`Flag::OptedOut`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub opted_out: Option<Moment>,
@@ -283,6 +286,60 @@ pub struct Money {
     pub amount: serde_json::Number,
     /// ISO 4217, such as `MYR`.
     pub currency: String,
+}
+
+/// Most of an amount: more than any deal, less than what a stored number holds.
+const MAX_AMOUNT: f64 = 1e15;
+
+/// Least of an amount that is not 0: no coin is smaller, and a stored number has no room for much smaller ones.
+const MIN_AMOUNT: f64 = 1e-9;
+
+/// What is wrong with an amount of money.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BadMoney {
+    /// Negative, or too large or too small to be one.
+    #[error("must be 0 or more and below 10^15, and not smaller than 10^-9 unless it is 0")]
+    Amount,
+    /// Not a currency.
+    #[error("must be an ISO 4217 code such as MYR")]
+    Currency,
+}
+
+impl BadMoney {
+    /// Which field it is.
+    #[must_use]
+    pub const fn field(self) -> &'static str {
+        match self {
+            Self::Amount => "amount",
+            Self::Currency => "currency",
+        }
+    }
+}
+
+impl Money {
+    /// Whether it can be what a deal was worth.
+    ///
+    /// # Errors
+    /// [`BadMoney`].
+    pub fn check(&self) -> Result<(), BadMoney> {
+        let amount = self.amount.as_f64().unwrap_or(f64::NAN);
+        if amount != 0.0 && !(MIN_AMOUNT..MAX_AMOUNT).contains(&amount) {
+            return Err(BadMoney::Amount);
+        }
+        if self.currency.len() != 3 || !self.currency.bytes().all(|byte| byte.is_ascii_uppercase()) {
+            return Err(BadMoney::Currency);
+        }
+        Ok(())
+    }
+}
+
+/// A conversion that closed an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Conversion {
+    /// When it was.
+    pub at: UnixMillis,
+    /// Its event.
+    pub event: EventId,
 }
 
 /// One thing learned about an attempt.
@@ -351,6 +408,7 @@ impl Attempt {
             replied: None,
             closed: None,
             closed_value: None,
+            closed_by: None,
             opted_out: None,
             failed: None,
         }

@@ -188,6 +188,9 @@ pub struct Campaign {
     pub test_of: Option<CampaignId>,
     /// The tracked links of its messages.
     pub links: Vec<CampaignLink>,
+    /// Whether the destinations of its links are told which click it was; see [`crate::link::click_id`].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub append_click_id: bool,
     /// Everyone in the audience as given, the skipped ones included.
     pub recipients: u32,
     /// Lines of the audience that were not planned.

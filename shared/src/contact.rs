@@ -1,6 +1,10 @@
 //! Contacts: the people a business writes to, and what each has agreed to. A contact's id is ours; a phone number is one
 //! of the names under which a person is known, and consent belongs to the number. The rows are in `store`.
 
+pub mod alias;
+pub mod family;
+pub mod words;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -47,6 +51,15 @@ pub struct Contact {
     /// The kind of customer, in the operator's words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub persona: Option<String>,
+    /// Whom it was found to be the same person as. Its identifiers and events still name it; readers follow this mark.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merged_into: Option<MergedInto>,
+    /// The contacts that bear this one's id in their `merged_into`.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub absorbed: BTreeSet<ContactId>,
+    /// Since when it is being deleted: nothing more is added to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deleted_at: Option<UnixMillis>,
     /// The import that made it; so a line that is imported again after a crash is still the one that made it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_by: Option<ImportId>,
@@ -56,6 +69,15 @@ pub struct Contact {
     pub created_at: UnixMillis,
     /// When it last changed.
     pub updated_at: UnixMillis,
+}
+
+/// A contact's mark that it is the same person as another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MergedInto {
+    /// The other.
+    pub into: ContactId,
+    /// When that was found.
+    pub at: UnixMillis,
 }
 
 impl fmt::Debug for Contact {
@@ -141,6 +163,9 @@ impl Contact {
             attributes: BTreeMap::new(),
             tags: BTreeSet::new(),
             persona: None,
+            merged_into: None,
+            absorbed: BTreeSet::new(),
+            deleted_at: None,
             created_by: None,
             revision: 0,
             created_at: now,

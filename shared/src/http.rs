@@ -4,6 +4,7 @@ pub mod auth;
 pub mod body;
 pub mod params;
 pub mod problem;
+pub mod viewer;
 
 /// The most rows of a list.
 pub const MAX_LIMIT: usize = 200;

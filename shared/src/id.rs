@@ -121,6 +121,11 @@ prefixed_id!(
     "evt"
 );
 prefixed_id!(
+    /// A session of a person; see [`crate::journey::sessions`].
+    SessionId,
+    "ses"
+);
+prefixed_id!(
     /// A contact: a person, under whatever number or name they are known.
     ContactId,
     "ctc"
@@ -139,6 +144,26 @@ prefixed_id!(
     /// A file that is on its way into the bucket.
     UploadId,
     "upl"
+);
+prefixed_id!(
+    /// A publishable key with which web pages report events; the id is the key.
+    WriteKeyId,
+    "wk"
+);
+prefixed_id!(
+    /// A subscription to events, which are posted to an address.
+    WebhookId,
+    "whk"
+);
+prefixed_id!(
+    /// One event on its way to one subscription: what receivers get as `webhook-id`.
+    DeliveryId,
+    "dlv"
+);
+prefixed_id!(
+    /// Some deliveries of one subscription that are posted together.
+    ParcelId,
+    "pcl"
 );
 
 impl WorkspaceId {

@@ -1,8 +1,11 @@
 //! What two or more of Thirdtick's functions need: the domain's types and rules, and one module per outside world.
 //!
+//! Rules (`attempt`, `campaign`, `safety`, `local_time`, `region`, `price`, `throttle`, `link`, `rollup`, `journey`,
+//! `health`) are plain functions over plain types: no AWS types, no clock of their own. The outside worlds are `store`
+//! (DynamoDB), `queue` (SQS), `blob` (S3), `secrets`, `meta` (the Cloud API) and `http` (what our own API has in common).
 //! Rules (`attempt`, `campaign`, `safety`, `local_time`, `region`, `price`, `throttle`, `link`, `rollup`, `report`) are
 //! plain functions over plain types: no AWS types, no clock of their own. The outside worlds are `store` (DynamoDB),
-//! `queue` (SQS), `blob` (S3), `secrets`, `meta` (the Cloud API) and `http` (what our own API has in common).
+//! `queue` (SQS), `blob` (S3), `secrets`, `meta` (the Cloud API), `outbound` (addresses that users name) and `http` (what our own API has in common).
 
 pub mod account;
 pub mod activity;
@@ -12,19 +15,23 @@ pub mod audit;
 pub mod aws;
 pub mod blob;
 pub mod campaign;
+pub mod collected;
 pub mod config;
 pub mod consent;
 pub mod contact;
 pub mod conversation;
 pub mod erasure;
+pub mod health;
 pub mod http;
 pub mod id;
 pub mod import;
 pub mod job;
+pub mod journey;
 pub mod link;
 pub mod local_time;
 pub mod media;
 pub mod meta;
+pub mod outbound;
 pub mod phone;
 pub mod preflight;
 pub mod price;
@@ -38,7 +45,9 @@ pub mod secrets;
 pub mod sheet;
 pub mod skipped;
 pub mod store;
+pub mod subscription;
 pub mod telemetry;
 pub mod template;
 pub mod throttle;
 pub mod time;
+pub mod told;

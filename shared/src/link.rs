@@ -1,5 +1,6 @@
 //! Tracked links: one stored row for a destination, and a code for every recipient that is computed and stored nowhere.
 
+pub mod click_id;
 pub mod code;
 
 use serde::{Deserialize, Serialize};
@@ -31,6 +32,9 @@ pub struct Link {
     pub recipients: u32,
     /// Partitions of the campaign's attempts.
     pub shards: u8,
+    /// Whether the destination is told which click it was; see [`click_id`].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub append_click_id: bool,
     /// After this time the link answers 410.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<UnixMillis>,

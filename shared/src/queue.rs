@@ -9,9 +9,12 @@ use crate::activity::Click;
 use crate::archive::Place;
 use crate::blob::{BlobError, Bucket, key};
 use crate::campaign::PageNumber;
+use crate::collected::Collected;
 use crate::id::{AccountId, CampaignId, EventId, ImportId, WorkspaceId, ulid_at};
 use crate::store::keys::Key;
+use crate::subscription::parcel::ParcelKey;
 use crate::time::UnixMillis;
+use crate::told::ToldEvents;
 
 /// Bodies above this go through the bucket. SQS takes 1 MiB a message (AWS, August 2025); what is left covers the
 /// envelope around the body.
@@ -40,6 +43,17 @@ pub enum Inbound {
     },
     /// A tracked link was followed.
     Click(Box<Click>),
+    /// A web page has reported events.
+    Collected(Box<Collected>),
+    /// A server has told of events.
+    Told(Box<ToldEvents>),
+    /// Any other of these, too large for the queue: the message is the object at `key`.
+    Overflow {
+        /// When we took it in.
+        received_at: UnixMillis,
+        /// Where the message lies in the bucket.
+        key: String,
+    },
     /// A message of the archive is taken in once more, because something of it was quarantined.
     Again(Again),
 }
@@ -62,6 +76,9 @@ impl Inbound {
         match self {
             Self::MetaWebhook { received_at, .. } | Self::MetaWebhookObject { received_at, .. } => *received_at,
             Self::Click(click) => click.at,
+            Self::Collected(collected) => collected.received_at,
+            Self::Told(told) => told.received_at,
+            Self::Overflow { received_at, .. } => *received_at,
             Self::Again(again) => again.asked_at,
         }
     }
@@ -100,6 +117,11 @@ pub enum DispatchCommand {
         /// Which.
         campaign: CampaignId,
     },
+    /// Take the people out of the table and the bucket whose erasure was asked for: a job.
+    Erase {
+        /// Whose they are.
+        workspace: WorkspaceId,
+    },
     /// Go on with this import of contacts: a job.
     Import {
         /// Whose it is.
@@ -114,7 +136,7 @@ impl DispatchCommand {
     /// watchdog asks for it again.
     #[must_use]
     pub const fn is_job(&self) -> bool {
-        matches!(self, Self::Plan { .. } | Self::Import { .. })
+        matches!(self, Self::Plan { .. } | Self::Import { .. } | Self::Erase { .. })
     }
 }
 
@@ -149,6 +171,17 @@ pub enum SendCommand {
         account: AccountId,
         /// The event of the word.
         word: EventId,
+    },
+}
+
+/// Work for `deliver`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum DeliverCommand {
+    /// Post the deliveries of this parcel.
+    Parcel {
+        /// Which; its row tells whose it is.
+        parcel: ParcelKey,
     },
 }
 
@@ -221,6 +254,20 @@ impl Queue {
         let key = key::overflow(&now.date(), &ulid_at(now).to_string());
         bucket.put(&key, body, "application/json").await?;
         Ok(self.send(&Inbound::MetaWebhookObject { received_at: now, key }, Duration::ZERO).await?)
+    }
+
+    /// Queues what came in; a large message goes to the bucket first and the queue gets its address.
+    ///
+    /// # Errors
+    /// [`NotDurable`]: then nothing may be acknowledged. An object without its queue message is harmless.
+    pub async fn send_inbound(&self, bucket: &Bucket, inbound: &Inbound, now: UnixMillis) -> Result<(), NotDurable> {
+        let message = serde_json::to_string(inbound)?;
+        if message.len() <= INLINE_LIMIT_BYTES {
+            return Ok(self.send_text(message, Duration::ZERO).await?);
+        }
+        let key = key::overflow(&now.date(), &ulid_at(now).to_string());
+        bucket.put(&key, message, "application/json").await?;
+        Ok(self.send(&Inbound::Overflow { received_at: now, key }, Duration::ZERO).await?)
     }
 
     /// Makes a message that was received invisible for `delay` from now: it comes back then.
@@ -297,6 +344,38 @@ mod tests {
             serde_json::to_string(&import).unwrap(),
             r#"{"kind":"import","workspace":"wsp_00000000000000000000000001","import":"imp_01J00000000000000000000000"}"#
         );
+    }
+
+    #[test]
+    fn what_pages_and_servers_tell_keeps_its_shape() {
+        let collected = serde_json::json!({
+            "kind": "collected", "id": "01J00000000000000000000000", "received_at": 7, "key": "wk_01J00000000000000000000000",
+            "workspace": WorkspaceId::FIRST, "user_agent": "Mozilla/5.0", "ip": "203.0.113.7",
+            "events": [{"id": "e1", "name": "purchase", "at": 5, "anonymous_id": "a1", "email": "a@shop.example",
+                "phone": "+60123456789", "click_id": "x.y", "conversion": true,
+                "value": {"amount": 1.5, "currency": "MYR"}, "properties": "{\"n\":[1]}"}],
+        });
+        let told = serde_json::json!({
+            "kind": "told", "id": "01J00000000000000000000000", "received_at": 7, "workspace": WorkspaceId::FIRST,
+            "events": [
+                {"id": "e1", "at": 5, "contact": {"phone": "+60123456789"}, "fact": {"kind": "assigned", "agent": "kim"}},
+                {"at": 5, "fact": {"kind": "own", "name": "refunded", "properties": "{\"n\":1}"}},
+            ],
+        });
+        for golden in [collected, told] {
+            let message: Inbound = read(Some(&golden.to_string())).unwrap();
+            assert_eq!(serde_json::to_value(&message).unwrap(), golden);
+            assert!(!format!("{message:?}").contains("6012"), "a log may show it");
+        }
+    }
+
+    #[test]
+    fn a_parcel_on_its_queue_keeps_its_shape() {
+        let id = "pcl_01J00000000000000000000000".parse().unwrap();
+        let command = DeliverCommand::Parcel { parcel: ParcelKey { id, due_at: UnixMillis(7) } };
+        let text = r#"{"kind":"parcel","parcel":{"id":"pcl_01J00000000000000000000000","due_at":7}}"#;
+        assert_eq!(serde_json::to_string(&command).unwrap(), text);
+        assert_eq!(read::<DeliverCommand>(Some(text)).unwrap(), command);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! has taken in; everything up to it is dropped the next time. This module is arithmetic only; the function `rollup`
 //! reads the stream and writes the table.
 
+pub mod account_day;
 pub mod contribution;
 pub mod histogram;
 pub mod row;

@@ -9,23 +9,30 @@ mod campaigns;
 mod consent;
 mod contacts;
 mod conversations;
+mod deliveries;
 mod erasures;
 mod expression;
+mod feed;
 mod halts;
 mod idempotency;
 mod imports;
 mod jobs;
+mod journeys;
 pub mod keys;
 mod links;
 mod media;
+mod own_ids;
 mod planning;
+mod probes;
 mod quarantine;
 pub mod rollups;
 pub mod schema;
 mod templates;
 mod throttles;
 mod touches;
+mod webhooks;
 pub mod whole;
+mod write_keys;
 
 use std::collections::HashMap;
 
@@ -41,12 +48,17 @@ use crate::time::UnixMillis;
 pub use self::attempts::{Claimed, Learned, Told};
 pub use self::campaigns::{Listed, PageState, Transition};
 pub use self::consent::{Confirmed, ONE_CONFIRMATION_IN, Outcome};
-pub use self::contacts::Upserted;
+pub use self::contacts::{
+    Evidence, Found, Known, LookFor, Merged, Move, Resolved, Sighting, Unmerged, Upsert, Upserted,
+};
+pub use self::deliveries::{Recorded, Verdict};
 pub use self::erasures::Row;
+pub use self::feed::FeedDay;
 pub use self::halts::Followed;
 pub use self::idempotency::Idempotency;
 pub use self::jobs::Taken;
 pub use self::media::{Deletion, MetaClaim, Registered};
+pub use self::probes::{AppsAsked, Watched};
 pub use self::quarantine::{Quarantined, QuarantinedPage};
 pub use self::touches::Touch;
 

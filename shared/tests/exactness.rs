@@ -21,6 +21,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use shared::id::WorkspaceId;
+use shared::rollup::account_day::{Days, account_pk};
 use shared::rollup::contribution::campaign_pk;
 use shared::rollup::tally::Tally;
 
@@ -88,6 +89,8 @@ fn counters_are_exact(world: &World, rule: Rule) -> Result<(), TestCaseError> {
         let visits: Vec<&Visit> = world.visits.iter().filter(|visit| visit.campaign == number).collect();
         oracle::check_visits(&visits, &tally)?;
     }
+    let days = Days::of(counters.items(&account_pk(WorkspaceId::FIRST, world::account())));
+    oracle::check_days(&world.lives.iter().collect::<Vec<_>>(), &days)?;
     Ok(())
 }
 

@@ -98,7 +98,12 @@ impl Warehouse {
             opened => opened?,
         };
         let mut file = tokio::fs::File::from_std(tempfile::tempfile().map_err(WarehouseError::Disk)?);
-        while let Some(piece) = opened.next().await.map_err(WarehouseError::Disk)? {
+        let cut_off = |error: std::io::Error| BlobError::Unavailable {
+            operation: "get",
+            key: key.to_owned(),
+            message: error.to_string(),
+        };
+        while let Some(piece) = opened.next().await.map_err(cut_off)? {
             tokio::io::AsyncWriteExt::write_all(&mut file, &piece).await.map_err(WarehouseError::Disk)?;
         }
         tokio::io::AsyncWriteExt::flush(&mut file).await.map_err(WarehouseError::Disk)?;

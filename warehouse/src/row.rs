@@ -42,13 +42,13 @@ const fn from_data(name: &'static str, kind: Kind, entry: &'static str) -> Colum
     Column { name, kind, required: false, from_data: Some(entry) }
 }
 
-/// The columns in the order of the file. New ones go to the end, are optional, and are in `docs/EVENTS.md`; a file without
+/// The columns in the order of the file. (`at` is a word of SQL in some engines, so the times have longer names here.) New ones go to the end, are optional, and are in `docs/EVENTS.md`; a file without
 /// them reads as if they were null.
 pub(crate) const COLUMNS: [Column; 22] = [
     required("id", Kind::Text),
     required("type", Kind::Text),
-    required("at", Kind::Time),
-    required("seen", Kind::Time),
+    required("occurred_at", Kind::Time),
+    required("seen_at", Kind::Time),
     required("workspace", Kind::Text),
     optional("account", Kind::Text),
     optional("contact", Kind::Text),
@@ -294,7 +294,7 @@ mod tests {
         let named = [
             (column::ID, "id"),
             (column::TYPE, "type"),
-            (column::AT, "at"),
+            (column::AT, "occurred_at"),
             (column::ACCOUNT, "account"),
             (column::CONTACT, "contact"),
             (column::INFERRED, "inferred"),

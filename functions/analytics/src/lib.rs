@@ -1,10 +1,17 @@
-//! What a campaign has achieved, read from counters, and who its recipients are, read from rows. Reads only.
+//! What a campaign has achieved, read from counters, and who its recipients are, read from rows; people's journeys, sessions
+//! and conversations, computed from their events; the health of accounts. Reads only.
 
 mod audit;
+mod feed;
+mod health;
+mod journey;
 mod people;
 mod person;
 mod quarantined;
 mod report;
+mod span;
+mod talks;
+mod way;
 
 use std::sync::Arc;
 
@@ -79,6 +86,14 @@ pub fn router(analytics: Analytics) -> Router {
         .route("/v1/campaigns/{id}/recipients", get(people::list))
         .route("/v1/campaigns/{id}/recipients/{phone}", get(people::one))
         .route("/v1/campaigns/{id}/recipients/{phone}/send-response", get(people::send_response))
+        .route("/v1/events", get(feed::list))
+        .route("/v1/contacts/{id}/journey", get(journey::journey))
+        .route("/v1/contacts/{id}/sessions", get(journey::list_sessions))
+        .route("/v1/contacts/{id}/conversations", get(talks::of_contact))
+        .route("/v1/conversations", get(talks::of_account))
+        .route("/v1/accounts/{id}/health", get(health::of_account))
+        .route("/v1/analytics/response-times", get(talks::response_times))
+        .route("/v1/analytics/sessions", get(talks::account_sessions))
         .route("/v1/events/quarantined", get(quarantined::list))
         .route("/v1/events/unknown", get(quarantined::unknown))
         .layer(middleware::from_fn_with_state(analytics.keys.clone(), require_key))

@@ -26,9 +26,6 @@ struct Closing {
     at: Option<UnixMillis>,
 }
 
-/// Amounts are below this: more than any deal, less than what a stored number holds.
-const MAX_AMOUNT: f64 = 1e15;
-
 /// `POST /v1/campaigns/{id}/recipients/{phone}/close`. A repeat changes nothing.
 pub(crate) async fn close(
     State(api): State<Arc<Api>>,
@@ -41,7 +38,7 @@ pub(crate) async fn close(
     let not_sent_to = || Problem::not_found("recipient: this number is not in the campaign or was not sent to yet");
     let key = api.core.recipient_key(&campaign, &phone).await?.ok_or_else(not_sent_to)?;
     if let Some(value) = &closing.value {
-        check(value)?;
+        value.check().map_err(|wrong| Problem::invalid(format!("/value/{}", wrong.field()), wrong.to_string()))?;
         api.core.record_value(&key, value).await?;
     }
     let now = UnixMillis::now();
@@ -52,15 +49,4 @@ pub(crate) async fn close(
         }
         Learned::NoSuchAttempt => Err(not_sent_to()),
     }
-}
-
-fn check(value: &Money) -> Result<(), Problem> {
-    let Money { amount, currency } = value;
-    if amount.as_f64().is_none_or(|amount| !(0.0..MAX_AMOUNT).contains(&amount)) {
-        return Err(Problem::invalid("/value/amount", "must be 0 or more and below 10^15"));
-    }
-    if currency.len() != 3 || !currency.bytes().all(|byte| byte.is_ascii_uppercase()) {
-        return Err(Problem::invalid("/value/currency", "must be an ISO 4217 code such as MYR"));
-    }
-    Ok(())
 }

@@ -9,6 +9,7 @@ use axum::http::StatusCode;
 use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use shared::contact::alias::Alias;
 use shared::contact::{Consent, Contact, ContactPatch, TooMuch, Word};
 use shared::http::auth::Caller;
 use shared::http::params::Params;
@@ -16,7 +17,7 @@ use shared::http::problem::{FieldError, Problem};
 use shared::http::{body, limit};
 use shared::id::{ContactId, WorkspaceId};
 use shared::phone::PhoneNumber;
-use shared::store::Upserted;
+use shared::store::{Evidence, Sighting, Upsert, Upserted};
 use shared::time::UnixMillis;
 
 use crate::Api;
@@ -111,11 +112,15 @@ pub(crate) async fn upsert(
         return Err(Problem::all_invalid(errors));
     };
     let workspace = caller.workspace;
-    let id = api.core.contact_of_number(workspace, phone.digits(), ContactId::from_ulid(id), now).await?;
-    let (status, contact) = match api.core.upsert_contact(workspace, id, &patch, None, now).await? {
+    let aliases = [Alias::from(&phone)];
+    let sighting = Sighting { aliases: &aliases, evidence: Evidence::Told, source: DEFAULT_SOURCE, at: now };
+    let upsert = Upsert { sighting, patch: &patch, fresh: ContactId::from_ulid(id), import: None };
+    let upserted = api.core.upsert(workspace, &upsert).await?.map_or(Upserted::Missing, |(upserted, _)| upserted);
+    let (status, contact) = match upserted {
         Upserted::Created(contact) => (StatusCode::CREATED, contact),
         Upserted::Updated(contact) => (StatusCode::OK, contact),
         Upserted::Refused(reason) => return Err(Problem::invalid(place(reason), reason.to_string())),
+        Upserted::Missing => return Err(Problem::not_found("contact")),
     };
     if let Some(Word { at, source }) = word {
         api.core.opt_in(workspace, phone.digits(), &source, at).await?;

@@ -45,6 +45,8 @@ pub(crate) struct NewCampaign {
     #[serde(default = "yes")]
     track_links: bool,
     #[serde(default)]
+    append_click_id: bool,
+    #[serde(default)]
     holdout_percent: Option<u8>,
     #[serde(default)]
     on_unknown: OnUnknown,
@@ -83,6 +85,7 @@ pub(crate) fn draft(workspace: WorkspaceId, id: CampaignId, new: NewCampaign) ->
         budget_renewals: 0,
         test_of: None,
         links: Vec::new(),
+        append_click_id: new.append_click_id,
         recipients: 0,
         skipped: 0,
         holdout: 0,

@@ -202,6 +202,7 @@ async fn make_links(
             kid: api.links.newest_kid(),
             recipients,
             shards: campaign.shards,
+            append_click_id: campaign.append_click_id,
             expires_at: None,
             revoked_at: None,
             created_at: UnixMillis::now(),

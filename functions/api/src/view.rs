@@ -99,6 +99,7 @@ pub(crate) struct CampaignView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     test_of: Option<CampaignId>,
     links: Vec<Value>,
+    append_click_id: bool,
     status: Status,
     status_reason: Option<&'a str>,
     paused_by: Option<PausedBy>,
@@ -134,6 +135,7 @@ impl<'a> From<&'a Campaign> for CampaignView<'a> {
             budget: campaign.budget.as_ref(),
             test_of: campaign.test_of,
             links: campaign.links.iter().map(|link| json!({"id": link.id, "url": link.url})).collect(),
+            append_click_id: campaign.append_click_id,
             status: campaign.status,
             status_reason: campaign.status_reason.as_deref(),
             paused_by: campaign.paused_by,

@@ -1,12 +1,15 @@
 //! Gives the sender its work: keeps a rolling horizon of pages enqueued, gives forgotten pages out again, and ends a
 //! campaign when every page is done; reads audiences and imports that are too large for a request. Woken by commands (a
-//! start, a finished page, a job) and, as a watchdog, by a schedule; so nothing depends on a queue message surviving.
+//! start, a finished page, a job) and, as a watchdog, by a schedule; so nothing depends on a queue message surviving. The
+//! schedule also looks at every account once in five minutes.
 
 mod advance;
+mod erase;
 mod guard;
 mod import;
 mod pages;
 mod plan;
+mod probe;
 
 use std::time::Duration;
 
@@ -17,13 +20,19 @@ use shared::aws::Clients;
 use shared::blob::Bucket;
 use shared::blob::audience::NotLaid;
 use shared::config::{InvalidSettings, Settings};
+use shared::meta::client::{GraphClient, NoClient};
 use shared::queue::{self, DispatchCommand, Queue, QueueUnavailable};
+use shared::secrets::Secrets;
 use shared::store::Core;
 use shared::store::rollups::Rollups;
 use shared::time::UnixMillis;
 
 /// How long a page may be out before it counts as forgotten.
 const DEFAULT_FORGOTTEN_AFTER_S: u64 = 120;
+
+/// How long after it was asked for the last pass of an erasure begins at the soonest: by then what was under way when the
+/// first began (a send, a notification on the queue, the stream) is where a pass can find it.
+const DEFAULT_ERASURE_SETTLES_AFTER_S: u64 = 900;
 
 /// What the function is told by its environment.
 pub struct Config {
@@ -33,11 +42,15 @@ pub struct Config {
     send_queue_url: String,
     dispatch_queue_url: String,
     forgotten_after: Duration,
+    graph_url: String,
+    graph_version: String,
+    erasure_settles_after: Duration,
 }
 
 impl Config {
     /// Reads `CORE_TABLE`, `ROLLUP_TABLE`, `BUCKET`, `SEND_QUEUE_URL`, `DISPATCH_QUEUE_URL` and, optionally,
-    /// `PAGE_FORGOTTEN_AFTER_S` (120), after which a silent job counts as forgotten as well.
+    /// `PAGE_FORGOTTEN_AFTER_S` (120), after which a silent job counts as forgotten as well, `ERASURE_SETTLES_AFTER_S`
+    /// (900), `META_GRAPH_URL` and `META_GRAPH_VERSION`.
     ///
     /// # Errors
     /// With everything that is missing or malformed.
@@ -47,15 +60,21 @@ impl Config {
         let bucket = settings.required("BUCKET");
         let send_queue_url = settings.required("SEND_QUEUE_URL");
         let dispatch_queue_url = settings.required("DISPATCH_QUEUE_URL");
+        let erasure_settles_after_s = settings.or("ERASURE_SETTLES_AFTER_S", DEFAULT_ERASURE_SETTLES_AFTER_S);
         let forgotten_after_s = settings.or("PAGE_FORGOTTEN_AFTER_S", DEFAULT_FORGOTTEN_AFTER_S);
+        let graph_url = settings.or("META_GRAPH_URL", "https://graph.facebook.com".to_owned());
+        let graph_version = settings.or("META_GRAPH_VERSION", "v26.0".to_owned());
         settings.finish(|| {
             Some(Self {
+                graph_url,
+                graph_version,
                 core_table: core_table?,
                 rollup_table: rollup_table?,
                 bucket: bucket?,
                 send_queue_url: send_queue_url?,
                 dispatch_queue_url: dispatch_queue_url?,
                 forgotten_after: Duration::from_secs(forgotten_after_s),
+                erasure_settles_after: Duration::from_secs(erasure_settles_after_s),
             })
         })
     }
@@ -70,20 +89,28 @@ pub struct Dispatch {
     /// Its own queue, for what is left to another invocation.
     commands: Queue,
     forgotten_after: Duration,
+    graph: GraphClient,
+    secrets: Secrets,
+    erasure_settles_after: Duration,
 }
 
 impl Dispatch {
     /// Connects the configuration with the clients.
-    #[must_use]
-    pub fn new(config: Config, clients: &Clients) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// [`NoClient`].
+    pub fn new(config: Config, clients: &Clients, secrets: Secrets) -> Result<Self, NoClient> {
+        Ok(Self {
+            graph: GraphClient::new(&config.graph_url, &config.graph_version)?,
+            secrets,
             core: Core::new(clients.dynamodb.clone(), config.core_table),
             rollups: Rollups::new(clients.dynamodb.clone(), config.rollup_table),
             bucket: Bucket::new(clients.s3.clone(), config.bucket),
             send: Queue::new(clients.sqs.clone(), config.send_queue_url),
             commands: Queue::new(clients.sqs.clone(), config.dispatch_queue_url),
             forgotten_after: config.forgotten_after,
-        }
+            erasure_settles_after: config.erasure_settles_after,
+        })
     }
 }
 
@@ -96,8 +123,8 @@ pub async fn handle(dispatch: &Dispatch, event: Value) -> Result<Value, Error> {
         let batch: SqsEvent = serde_json::from_value(event)?;
         Ok(serde_json::to_value(commands(dispatch, batch).await)?)
     } else {
-        tick(dispatch).await?;
-        Ok(Value::Null)
+        let (ticked, ()) = tokio::join!(tick(dispatch), probe::run(dispatch, UnixMillis::now()));
+        ticked.map(|()| Value::Null)
     }
 }
 
@@ -110,6 +137,8 @@ enum NotDone {
     Plan(#[from] NotLaid),
     #[error(transparent)]
     Import(#[from] import::NotDone),
+    #[error(transparent)]
+    Erase(#[from] erase::NotDone),
     #[error(transparent)]
     Queue(#[from] QueueUnavailable),
 }
@@ -156,6 +185,7 @@ async fn carry_out(dispatch: &Dispatch, command: &DispatchCommand) -> Result<(),
         }
         DispatchCommand::Plan { workspace, campaign } => Ok(plan::run(dispatch, workspace, campaign).await?),
         DispatchCommand::Import { workspace, import } => Ok(import::run(dispatch, workspace, import).await?),
+        DispatchCommand::Erase { workspace } => Ok(erase::run(dispatch, workspace).await?),
     }
 }
 

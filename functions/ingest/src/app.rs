@@ -62,7 +62,7 @@ async fn echoed(
     let at = UnixMillis::from_seconds(timestamp_s);
     let person = person.completed_by(origin.item.contact.as_ref());
     let meeting = Meeting { at, by: "echo", what: &report.wamid, name: people::name_of(origin.item) };
-    let contact = people::meet(ingest, effects, origin, &person, &meeting).await?;
+    let contact = people::meet(ingest, origin, &person, &meeting).await?;
     if let Some(contact) = contact {
         effects.happened(origin, contact, Happened { outbound_at: Some(at), ..Happened::default() });
     }
@@ -104,7 +104,7 @@ pub(crate) async fn history_message(
     let other = if outbound { message.to.as_ref() } else { message.from.as_ref() };
     let person = Person::of(message.thread_id.as_ref().or(other), None).completed_by(origin.item.contact.as_ref());
     let meeting = Meeting { at, by: "history", what: &message.wamid, name: people::name_of(origin.item) };
-    let contact = people::meet(ingest, effects, origin, &person, &meeting).await?;
+    let contact = people::meet(ingest, origin, &person, &meeting).await?;
     let kind = message.content.kind();
     let id = origin.id(at, "imported", &[&message.wamid, kind]);
     let content = Content::MessageImported(ImportReport {
@@ -132,7 +132,7 @@ pub(crate) async fn contact(
         Person { digits: Some(&digits).filter(|digits| !digits.is_empty()).map(String::as_str), user_id: None };
     let contact = if entry.action == ContactAction::Add {
         let name = entry.full_name.as_ref().or(entry.first_name.as_ref()).map(|name| name.as_str());
-        people::meet(ingest, effects, origin, &person, &Meeting { at, by: "app", what: &raw, name }).await?
+        people::meet(ingest, origin, &person, &Meeting { at, by: "app", what: &raw, name }).await?
     } else {
         people::known(ingest, origin, &person).await?
     };

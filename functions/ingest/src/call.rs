@@ -23,7 +23,7 @@ pub(crate) async fn take_in(
     let digits = if by_us { call.to.as_ref() } else { call.from.as_ref() };
     let person = Person::of(digits, None).completed_by(origin.item.contact.as_ref());
     let meeting = Meeting { at, by: "call", what: &call.id, name: people::name_of(origin.item) };
-    let contact = people::meet(ingest, effects, origin, &person, &meeting).await?;
+    let contact = people::meet(ingest, origin, &person, &meeting).await?;
     if let Some(contact) = contact
         && !by_us
         && call.event == CallEvent::Connect

@@ -2,6 +2,7 @@
 
 use shared::activity::{Click, Content, Event, Visitor};
 use shared::attempt::{Evidence, Flag, Moment};
+use shared::store::StoreError;
 
 use crate::Ingest;
 use crate::effects::Effects;
@@ -16,13 +17,16 @@ pub(crate) fn enriched(ingest: &Ingest, mut click: Click) -> Click {
     Click { visitor: Some(visitor), country, ip: None, user_agent: None, ..click }
 }
 
-/// What an enriched click changes. It was seen when it was followed: `redirect` takes it in at once.
-pub(crate) fn effects(click: Click) -> Effects {
+/// What an enriched click changes. It was seen when it was followed: `redirect` takes it in at once. A person's click is
+/// theirs by the attempt whose link it was.
+pub(crate) async fn effects(ingest: &Ingest, click: Click) -> Result<Effects, StoreError> {
     let mut effects = Effects::default();
     let seen = click.at;
-    let attempt = click.attempt();
+    let key = click.attempt();
     let visitor = click.visitor.unwrap_or_else(|| Visitor::Machine { reason: "unknown".to_owned() });
-    if let (Visitor::Human { .. }, Some(key)) = (&visitor, attempt) {
+    let mut attempt = None;
+    if let (Visitor::Human { .. }, Some(key)) = (&visitor, key) {
+        attempt = ingest.core.attempt(&key).await?;
         effects.learn(key, Evidence::Flag(Flag::Clicked, Moment { at: click.at, seen }), None);
     }
     let content = Content::LinkClicked {
@@ -32,7 +36,9 @@ pub(crate) fn effects(click: Click) -> Effects {
         visitor,
         country: click.country,
     };
-    let event = Event { v: 1, id: click.id, at: click.at, seen, contact: None, variant: None, content };
+    let (contact, variant) = attempt.map(|attempt| (attempt.contact, attempt.variant)).unzip();
+    let contact = contact.flatten();
+    let event = Event { v: 1, id: click.id, at: click.at, seen, contact, variant, content };
     effects.record(Some((click.workspace, click.account)), event);
-    effects
+    Ok(effects)
 }

@@ -59,14 +59,13 @@ pub(crate) fn is_a_stop(status: &MessageStatus) -> bool {
 }
 
 /// A status tells that its recipient has stopped marketing messages.
-pub(crate) async fn stopped(
-    ingest: &Ingest,
+pub(crate) fn stopped(
     effects: &mut Effects,
     origin: &Origin<'_>,
     status: &MessageStatus,
     person: &Person<'_>,
     contact: Option<ContactId>,
-) -> Result<(), NotIngested> {
+) {
     let at = UnixMillis::from_seconds(status.timestamp_s);
     let given = Given {
         person,
@@ -79,7 +78,7 @@ pub(crate) async fn stopped(
         wamid: None,
         language: None,
     };
-    heard(ingest, effects, origin, &given).await.map(|_| ())
+    heard(effects, origin, &given);
 }
 
 /// What a message says about consent: it does if the whole of it, or the button that was chosen, is a keyword. `to_us`: not
@@ -123,7 +122,7 @@ pub(crate) async fn said(
         wamid: Some(&message.wamid),
         language: Some(language),
     };
-    let word = heard(ingest, effects, origin, &given).await?;
+    let word = heard(effects, origin, &given);
     if rules.are_answered && to_us && contact.is_some() {
         effects.answer(SendCommand::Confirm { workspace, account, word });
     }
@@ -143,7 +142,7 @@ pub(crate) async fn preferred(
     let person = person.completed_by(origin.item.contact.as_ref());
     let what = person.identity();
     let meeting = Meeting { at, by: "preference", what, name: people::name_of(origin.item) };
-    let contact = people::meet(ingest, effects, origin, &person, &meeting).await?;
+    let contact = people::meet(ingest, origin, &person, &meeting).await?;
     let value = preference.value.as_str();
     let dated = origin.dated(ingest, preference.timestamp_s, &[what, value]).await?;
     let id = origin.id(dated, "preference", &[what, value, preference.category.as_deref().unwrap_or_default()]);
@@ -169,7 +168,7 @@ pub(crate) async fn preferred(
         wamid: None,
         language: None,
     };
-    heard(ingest, effects, origin, &given).await?;
+    heard(effects, origin, &given);
     if let (Wish::NoMessages, Some(of)) = (wish, origin.route)
         && let Some(key) = reply::last_message_to(ingest, of, &person, contact, at).await?
     {
@@ -179,12 +178,7 @@ pub(crate) async fn preferred(
 }
 
 /// Records a word as an event, whose id is returned, and on the row that the sender reads.
-async fn heard(
-    ingest: &Ingest,
-    effects: &mut Effects,
-    origin: &Origin<'_>,
-    given: &Given<'_>,
-) -> Result<EventId, NotIngested> {
+fn heard(effects: &mut Effects, origin: &Origin<'_>, given: &Given<'_>) -> EventId {
     let Given { person, contact, wish, at, source, .. } = *given;
     let id = origin.id(given.dated, wish.name(), given.what);
     let report = ConsentReport {
@@ -200,11 +194,12 @@ async fn heard(
     };
     effects.record(origin.route, origin.event(id, contact, content));
     if let Some((workspace, _)) = origin.route {
-        for digits in people::numbers_of(ingest, workspace, person, contact).await? {
-            effects.hear(Word { workspace, digits, wish, source, at });
+        // Said under one name, it holds under all that are linked with it.
+        if let Some(alias) = person.aliases().first() {
+            effects.hear(Word { workspace, alias: alias.tag(), wish, source, at });
         }
     }
-    Ok(id)
+    id
 }
 
 /// The texts that may be a keyword: what was written, or the button's label and what it stands for.

@@ -1,6 +1,7 @@
 //! What a batch changes: evidence for attempts, gathered per attempt, events of the feed, people's word for or against
 //! messages and the replies to it, what happened in conversations, and Meta's word about accounts.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -10,9 +11,10 @@ use shared::account::news::News;
 use shared::activity::{Content, Event, Kept};
 use shared::archive::Place;
 use shared::attempt::pricing::Pricing;
-use shared::attempt::{AttemptKey, Evidence};
+use shared::attempt::{AttemptKey, Evidence, Flag, Moment, Money};
 use shared::blob::key;
 use shared::consent::Wish;
+use shared::contact::alias::Alias;
 use shared::conversation::Happened;
 use shared::id::{AccountId, ContactId, EventId, WorkspaceId};
 use shared::meta::webhook;
@@ -35,6 +37,7 @@ const MAX_INLINE_BYTES: usize = 100 * 1024;
 pub(crate) struct Effects {
     attempts: BTreeMap<Subject, Learning>,
     events: BTreeMap<EventId, Recorded>,
+    values: BTreeMap<AttemptKey, Won>,
     words: BTreeSet<Word>,
     news: BTreeMap<(WorkspaceId, AccountId), Vec<News>>,
     conversations: BTreeMap<Talk, Happened>,
@@ -44,8 +47,16 @@ pub(crate) struct Effects {
     again: bool,
 }
 
+/// What the earliest conversion that closes an attempt was worth; the event decides between equal times, so that the order
+/// in which they come does not matter.
+struct Won {
+    at: UnixMillis,
+    event: EventId,
+    value: Money,
+}
+
 /// A contact's conversation with an account.
-type Talk = (WorkspaceId, ContactId, AccountId);
+pub(crate) type Talk = (WorkspaceId, ContactId, AccountId);
 
 /// An event, whose it is, and what it was made of.
 struct Recorded {
@@ -60,8 +71,8 @@ struct Recorded {
 pub(crate) struct Word {
     /// Whom it was told.
     pub(crate) workspace: WorkspaceId,
-    /// The person's number, or `wa_id`; not in any log.
-    pub(crate) digits: String,
+    /// What they are known under: the tag of an [`Alias`].
+    pub(crate) alias: String,
     /// For or against.
     pub(crate) wish: Wish,
     /// How we know.
@@ -96,6 +107,7 @@ pub(crate) struct Needs {
     accounts: Vec<(WorkspaceId, AccountId)>,
     conversations: Vec<Talk>,
     answers: Vec<EventId>,
+    values: Vec<AttemptKey>,
     again: bool,
 }
 
@@ -108,6 +120,7 @@ pub(crate) struct Failed {
     accounts: BTreeSet<(WorkspaceId, AccountId)>,
     conversations: BTreeSet<Talk>,
     answers: BTreeSet<EventId>,
+    values: BTreeSet<AttemptKey>,
 }
 
 /// What became of writing effects.
@@ -143,6 +156,7 @@ impl Needs {
             || self.accounts.iter().any(|account| failed.accounts.contains(account))
             || self.conversations.iter().any(|talk| failed.conversations.contains(talk))
             || self.answers.iter().any(|word| failed.answers.contains(word))
+            || self.values.iter().any(|key| failed.values.contains(key))
     }
 }
 
@@ -158,7 +172,31 @@ impl Effects {
     /// An event of the feed.
     pub(crate) fn record(&mut self, route: Route, event: Event) {
         let (workspace, account) = route.unzip();
+        self.record_of(workspace, account, event);
+    }
+
+    /// An event of the feed that may be of a workspace and of none of its accounts.
+    pub(crate) fn record_of(&mut self, workspace: Option<WorkspaceId>, account: Option<AccountId>, event: Event) {
         self.events.insert(event.id, Recorded { workspace, account, event, place: None });
+    }
+
+    /// A conversion of the attempt's recipient: it closes the attempt. The attempt keeps what the first one was worth; the
+    /// sum of several is in their events.
+    pub(crate) fn close(&mut self, key: AttemptKey, moment: Moment, event: EventId, value: Option<&Money>) {
+        self.learn(key, Evidence::Flag(Flag::Closed, moment), None);
+        if let Some(value) = value {
+            self.win(key, Won { at: moment.at, event, value: value.clone() });
+        }
+    }
+
+    fn win(&mut self, key: AttemptKey, won: Won) {
+        match self.values.entry(key) {
+            Entry::Vacant(none) => _ = none.insert(won),
+            Entry::Occupied(mut known) if (won.at, won.event) < (known.get().at, known.get().event) => {
+                known.insert(won);
+            }
+            Entry::Occupied(_) => {}
+        }
     }
 
     /// Something that could not be taken in, of a workspace if it is known whose it is.
@@ -204,7 +242,12 @@ impl Effects {
         else {
             return;
         };
-        let known = self.conversations.entry((workspace, contact, account)).or_default();
+        self.talked((workspace, contact, account), happened);
+    }
+
+    /// What happened in a conversation.
+    pub(crate) fn talked(&mut self, talk: Talk, happened: Happened) {
+        let known = self.conversations.entry(talk).or_default();
         *known = std::mem::take(known).and(happened);
     }
 
@@ -229,6 +272,9 @@ impl Effects {
             learning.pricing = learning.pricing.take().or(pricing);
         }
         self.events.extend(other.events);
+        for (key, won) in other.values {
+            self.win(key, won);
+        }
         self.words.extend(other.words);
         for (account, news) in other.news {
             self.news.entry(account).or_default().extend(news);
@@ -249,6 +295,7 @@ impl Effects {
             accounts: self.news.keys().copied().collect(),
             conversations: self.conversations.keys().copied().collect(),
             answers: self.answers.keys().copied().collect(),
+            values: self.values.keys().copied().collect(),
             again: self.again,
         }
     }
@@ -276,6 +323,12 @@ impl Effects {
             }
         }
         drop(recorded);
+        for (key, Won { at, event, value }) in self.values {
+            if let Err(error) = ingest.core.record_conversion(&key, at, event, &value).await {
+                let what = format!("worth of {} {}", key.campaign, key.seq.0);
+                outcome.note(&error.into(), &what, |failed| _ = failed.values.insert(key));
+            }
+        }
         let mut heard = futures::stream::iter(self.words)
             .map(|word| async move { (hear(ingest, &word).await, word) })
             .buffer_unordered(WRITES_AT_ONCE);
@@ -333,10 +386,12 @@ async fn answer(ingest: &Ingest, answers: BTreeMap<EventId, SendCommand>, outcom
 }
 
 async fn hear(ingest: &Ingest, word: &Word) -> Result<(), StoreError> {
-    let Word { workspace, digits, wish, source, at } = word;
+    let Word { workspace, alias, wish, source, at } = word;
+    // It was an identifier when it was written down.
+    let Ok(alias) = Alias::of_tag(alias) else { return Ok(()) };
     match wish {
-        Wish::Messages => ingest.core.opt_in(*workspace, digits, source, *at).await,
-        Wish::NoMessages => ingest.core.opt_out(*workspace, digits, source, *at).await,
+        Wish::Messages => ingest.core.opt_in_by(*workspace, &alias, source, *at).await,
+        Wish::NoMessages => ingest.core.opt_out_by(*workspace, &alias, source, *at).await,
     }
 }
 

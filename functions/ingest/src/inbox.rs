@@ -5,14 +5,14 @@ use aws_lambda_events::event::sqs::SqsMessage;
 use shared::archive::{Line, ObjectName};
 use shared::queue::{self, Inbound};
 
-use crate::{Ingest, NotIngested, click};
+use crate::{Ingest, NotIngested, click, collected};
 
 /// Bytes of bodies that are worked on at a time. A batch that Lambda hands over has 6 MB, so only bodies in the bucket can
 /// make more than one portion.
 const PORTION_BYTES: usize = 16 * 1024 * 1024;
 
-/// The largest body that lies in the bucket: the webhook takes no more (4 MiB).
-const OBJECT_BYTES: usize = 4 * 1024 * 1024;
+/// The largest body that lies in the bucket: the webhook takes no more than 4 MiB, and `POST /v1/events` 5 MiB.
+const OBJECT_BYTES: usize = 5 * 1024 * 1024;
 
 /// A message of the queue.
 pub(crate) struct Message {
@@ -50,7 +50,7 @@ pub(crate) fn portions(messages: Vec<Message>) -> Vec<Vec<Message>> {
     let mut filled = 0;
     for message in messages {
         let bytes = match message.inbound {
-            Inbound::MetaWebhookObject { .. } => OBJECT_BYTES,
+            Inbound::MetaWebhookObject { .. } | Inbound::Overflow { .. } => OBJECT_BYTES,
             _ => message.bytes,
         };
         match portions.last_mut() {
@@ -91,7 +91,18 @@ pub(crate) async fn line(ingest: &Ingest, message: Message) -> Result<Line, NotI
         Inbound::MetaWebhookObject { key, .. } => {
             return Ok(Line::of_meta(id, received_at, ingest.bucket.get(&key).await?));
         }
+        Inbound::Overflow { key, .. } => {
+            queue::read(str::from_utf8(&ingest.bucket.get(&key).await?).ok()).map_err(NotIngested::Unreadable)?
+        }
+        inbound => inbound,
+    };
+    let inbound = match inbound {
         Inbound::Click(click) => Inbound::Click(Box::new(click::enriched(ingest, *click))),
+        Inbound::Collected(collected) => Inbound::Collected(Box::new(collected::enriched(ingest, *collected))),
+        Inbound::Told(told) => Inbound::Told(told),
+        Inbound::MetaWebhook { .. } | Inbound::MetaWebhookObject { .. } | Inbound::Overflow { .. } => {
+            return Err(NotIngested::NotALine);
+        }
         // It brings nothing from outside: what it names is in the archive.
         Inbound::Again(_) => return Err(NotIngested::NotALine),
     };

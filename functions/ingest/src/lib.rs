@@ -10,8 +10,10 @@ mod account;
 mod again;
 mod alone;
 mod app;
+mod attribution;
 mod call;
 mod click;
+mod collected;
 mod consent;
 mod effects;
 mod group;
@@ -20,6 +22,7 @@ mod inbox;
 mod intake;
 mod media;
 mod message;
+mod names;
 mod origin;
 mod people;
 mod place;
@@ -28,6 +31,7 @@ mod reply;
 mod routes;
 mod status;
 mod templates;
+mod told;
 mod visitor;
 mod webhook;
 
@@ -36,16 +40,19 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use shared::archive::{self, Line, ObjectName, Place, UnreadableLine};
 use shared::aws::Clients;
 use shared::blob::{BlobError, Bucket};
 use shared::config::{InvalidSettings, Settings};
 use shared::id::WorkspaceId;
+use shared::link::ShortLinks;
+use shared::link::code::KeyRing;
 use shared::queue::{Inbound, Queue};
 use shared::retention::Retention;
 use shared::store::{Core, StoreError};
 
+use crate::attribution::Links;
 use crate::consent::Rules;
 use crate::inbox::Message;
 use crate::people::Acquaintances;
@@ -63,10 +70,11 @@ pub struct Config {
     bucket: String,
     city_db: Option<PathBuf>,
     send_queue_url: Option<String>,
+    link_keys: KeyRing,
 }
 
 impl Config {
-    /// Reads `CORE_TABLE`, `BUCKET` and, optionally, `GEOIP_CITY_DB`: a MaxMind city database, and `SEND_QUEUE_URL`: without
+    /// Reads `CORE_TABLE`, `BUCKET`, `LINK_KEYS` and, optionally, `GEOIP_CITY_DB`: a MaxMind city database, and `SEND_QUEUE_URL`: without
     /// it nobody is answered, as it must be where what came in long ago is taken in again.
     ///
     /// # Errors
@@ -77,6 +85,7 @@ impl Config {
         let bucket = settings.required("BUCKET");
         let city_db: Option<String> = settings.optional("GEOIP_CITY_DB");
         let send_queue_url = settings.optional("SEND_QUEUE_URL");
+        let link_keys = settings.required("LINK_KEYS");
         settings.finish(|| {
             Some(Self {
                 core_table: core_table?,
@@ -84,6 +93,7 @@ impl Config {
                 bucket: bucket?,
                 city_db: city_db.map(PathBuf::from),
                 send_queue_url,
+                link_keys: link_keys?,
             })
         })
     }
@@ -103,6 +113,8 @@ pub struct Ingest {
     routes: Routes,
     people: Acquaintances,
     rules: Remembered<WorkspaceId, Arc<Rules>>,
+    short_links: ShortLinks,
+    links: Links,
     purpose: Purpose,
 }
 
@@ -133,13 +145,15 @@ impl Ingest {
             routes: Routes::default(),
             people: Acquaintances::default(),
             rules: Remembered::default(),
+            short_links: ShortLinks::new("", config.link_keys),
+            links: Links::default(),
             purpose: Purpose::Live,
         })
     }
 
-    /// Makes rows again in `core` of what is in the archive.
+    /// Makes rows again in `core` of what is in the archive. `link_keys` are those that read the click ids of pages.
     #[must_use]
-    pub fn for_replay(core: Core, bucket: Bucket) -> Self {
+    pub fn for_replay(core: Core, bucket: Bucket, link_keys: KeyRing) -> Self {
         Self {
             core,
             bucket,
@@ -148,6 +162,8 @@ impl Ingest {
             routes: Routes::default(),
             people: Acquaintances::default(),
             rules: Remembered::default(),
+            short_links: ShortLinks::new("", link_keys),
+            links: Links::default(),
             purpose: Purpose::Replay,
         }
     }
@@ -210,7 +226,7 @@ pub async fn handle(ingest: &Ingest, batch: SqsEvent) -> SqsBatchResponse {
     }
     for Message { id, inbound, .. } in again {
         if let Inbound::Again(again) = inbound
-            && let Err(error) = again::take_in(ingest, &again).await
+            && let Err(error) = again::take_in(ingest, again).await
         {
             tracing::error!(message = id, %error, "what was quarantined could not be tried again");
             failed.insert(id);
@@ -228,7 +244,7 @@ async fn take_in(ingest: &Ingest, portion: Vec<Message>) -> BTreeSet<String> {
     let mut failed = BTreeSet::new();
     let mut lines = Vec::with_capacity(portion.len());
     let mut read = futures::stream::iter(portion)
-        .map(|message| async move { (message.id.clone(), inbox::line(ingest, message).await) })
+        .map(|message| async move { (message.id.clone(), inbox::line(ingest, message).await) }.boxed())
         .buffered(WRITES_AT_ONCE);
     while let Some((id, line)) = read.next().await {
         match line {

@@ -30,7 +30,7 @@ pub(crate) async fn take_in(
         return changed(ingest, effects, origin, message, change).await;
     }
     let meeting = Meeting { at, by: "message", what: &message.wamid, name: people::name_of(origin.item) };
-    let contact = people::meet(ingest, effects, origin, &person, &meeting).await?;
+    let contact = people::meet(ingest, origin, &person, &meeting).await?;
     let to_us = !standby && message.group_id.is_none();
     let answered = match (origin.route, to_us) {
         (Some(of), true) => reply::attempt(ingest, of, &person, contact, message).await?,
@@ -164,7 +164,7 @@ async fn changed(
     change: &SystemChange,
 ) -> Result<(), NotIngested> {
     let at = UnixMillis::from_seconds(message.timestamp_s);
-    let contact = people::moved(ingest, effects, origin, message, change).await?;
+    let contact = people::moved(ingest, origin, message, change).await?;
     let id = origin.id(at, "changed", &[&message.wamid, change.kind.as_str()]);
     let content =
         Content::ContactChanged(PersonReport { event: change.kind.to_string(), category: None, raw: kept(message) });

@@ -3,16 +3,14 @@
 
 use std::time::Duration;
 
-use shared::activity::reported::CreatedReport;
-use shared::activity::{self, Content};
-use shared::contact::{ContactPatch, MAX_TEXT_CHARS};
+use shared::activity;
+use shared::contact::alias::Alias;
+use shared::contact::{Contact, ContactPatch, MAX_TEXT_CHARS};
 use shared::id::{ContactId, WorkspaceId};
 use shared::meta::webhook::{self, InboundMessage, Item, Redacted, SystemChange};
-use shared::phone::{PhoneNumber, wa_id_variants};
-use shared::store::{StoreError, Upserted};
+use shared::store::{Evidence, Move, Sighting, StoreError};
 use shared::time::UnixMillis;
 
-use crate::effects::Effects;
 use crate::origin::Origin;
 use crate::remembered::Remembered;
 use crate::{Ingest, NotIngested};
@@ -39,6 +37,19 @@ impl<'a> Person<'a> {
         Self { digits: self.digits.or(known.digits), user_id: self.user_id.or(known.user_id) }
     }
 
+    fn number(&self) -> Option<Alias> {
+        self.digits.and_then(|digits| Alias::phone(digits).ok())
+    }
+
+    fn bsuid(&self) -> Option<Alias> {
+        self.user_id.and_then(|id| Alias::bsuid(id).ok())
+    }
+
+    /// What they are known under.
+    pub(crate) fn aliases(&self) -> Vec<Alias> {
+        self.number().into_iter().chain(self.bsuid()).collect()
+    }
+
     /// Tells them from others, within ids of events.
     pub(crate) fn identity(&self) -> &'a str {
         self.digits.or(self.user_id).unwrap_or_default()
@@ -63,16 +74,22 @@ pub(crate) struct Meeting<'a> {
     pub(crate) name: Option<&'a str>,
 }
 
-/// The contacts whose row was seen lately: when it was made, and whether it has a name.
-pub(crate) type Acquaintances = Remembered<ContactId, (UnixMillis, bool)>;
+impl Meeting<'_> {
+    /// The id of a contact that is made for it. Not from the number, or whoever knows the id could find the number by trying
+    /// all.
+    fn fresh(&self) -> ContactId {
+        ContactId::from_ulid(activity::id_of(self.at, &["contact", self.what]).ulid())
+    }
+}
+
+/// The contacts that were seen lately to have a name: nothing is to be added to them.
+pub(crate) type Acquaintances = Remembered<ContactId, ()>;
 
 const KNOWN_FOR: Duration = Duration::from_secs(60);
 
-/// The contact of a person who did something, made if there is none. Whatever dies on the way: the repeat of the same item
-/// finds the contact that it has made by its time, and records again that it was created.
+/// The contact of a person who did something, made if there is none, with the name that WhatsApp knows if they have no other.
 pub(crate) async fn meet(
     ingest: &Ingest,
-    effects: &mut Effects,
     origin: &Origin<'_>,
     person: &Person<'_>,
     meeting: &Meeting<'_>,
@@ -80,26 +97,33 @@ pub(crate) async fn meet(
     let Some((workspace, _)) = origin.route else {
         return Ok(None);
     };
-    // Not made from the number, or whoever knows the id could find the number by trying all.
-    let fresh = ContactId::from_ulid(activity::id_of(meeting.at, &["contact", meeting.what]).ulid());
-    let Some(contact) = contact_of(ingest, origin, person, Some(fresh), meeting.at).await? else {
+    let aliases = person.aliases();
+    let sighting = Sighting { aliases: &aliases, evidence: Evidence::Meta, source: meeting.by, at: meeting.at };
+    let Some(resolved) = ingest.core.contact_of(workspace, &sighting, meeting.fresh()).await? else {
         return Ok(None);
     };
-    let known = ingest.people.get(&contact).filter(|(_, has_name)| *has_name || meeting.name.is_none());
-    let created_at = match known {
-        Some((created_at, _)) => created_at,
-        None => {
-            let (created_at, has_name) = row_of(ingest, workspace, contact, person, meeting).await?;
-            ingest.people.put(contact, (created_at, has_name), KNOWN_FOR);
-            created_at
-        }
-    };
-    if created_at == meeting.at {
-        let id = activity::id_of(created_at, &["contact created", &contact.to_string()]);
-        let content = Content::ContactCreated(CreatedReport { source: meeting.by.to_owned() });
-        effects.record(origin.route, origin.event(id, Some(contact), content));
+    if let Some(name) = meeting.name {
+        name_if_unnamed(ingest, workspace, resolved.contact, name, meeting.at).await?;
     }
-    Ok(Some(contact))
+    Ok(Some(resolved.contact))
+}
+
+async fn name_if_unnamed(
+    ingest: &Ingest,
+    workspace: WorkspaceId,
+    contact: ContactId,
+    name: &str,
+    at: UnixMillis,
+) -> Result<(), StoreError> {
+    let name: String = name.trim().chars().take(MAX_TEXT_CHARS).collect();
+    if name.is_empty() || ingest.people.get(&contact).is_some() {
+        return Ok(());
+    }
+    let patch = ContactPatch { name: Some(name), ..ContactPatch::default() };
+    let named = |row: &Contact| if row.name.is_some() { Ok(row.clone()) } else { row.with(&patch, at) };
+    ingest.core.change_contact(workspace, contact, named).await?;
+    ingest.people.put(contact, (), KNOWN_FOR);
+    Ok(())
 }
 
 /// The contact of a person whom something concerns; nobody is made for it.
@@ -108,47 +132,16 @@ pub(crate) async fn known(
     origin: &Origin<'_>,
     person: &Person<'_>,
 ) -> Result<Option<ContactId>, NotIngested> {
-    contact_of(ingest, origin, person, None, origin.seen).await.map_err(NotIngested::from)
-}
-
-/// Sees to it that the contact has a row and, if Meta tells one, a name; when it was made, and whether it has a name.
-async fn row_of(
-    ingest: &Ingest,
-    workspace: WorkspaceId,
-    contact: ContactId,
-    person: &Person<'_>,
-    meeting: &Meeting<'_>,
-) -> Result<(UnixMillis, bool), StoreError> {
-    let name = meeting.name.map(|name| name.trim().chars().take(MAX_TEXT_CHARS).collect::<String>());
-    let name = name.filter(|name| !name.is_empty());
-    let patch = match ingest.core.contact(workspace, contact).await? {
-        Some(row) if row.name.is_some() || name.is_none() => return Ok((row.created_at, row.name.is_some())),
-        Some(_) => ContactPatch { name, ..ContactPatch::default() },
-        None => ContactPatch { phone: person.digits.and_then(number_of), name, ..ContactPatch::default() },
-    };
-    match ingest.core.upsert_contact(workspace, contact, &patch, None, meeting.at).await? {
-        Upserted::Created(row) | Upserted::Updated(row) => Ok((row.created_at, row.name.is_some())),
-        // Not for a name or a number, which take the place of what was there.
-        Upserted::Refused(_) => Ok((meeting.at, true)),
-    }
-}
-
-/// The number to write to, if these digits, in one of the forms that WhatsApp knows, are one.
-fn number_of(digits: &str) -> Option<PhoneNumber> {
-    wa_id_variants(digits).iter().find_map(|digits| format!("+{digits}").parse().ok())
-}
-
-async fn contact_of(
-    ingest: &Ingest,
-    origin: &Origin<'_>,
-    person: &Person<'_>,
-    fresh: Option<ContactId>,
-    now: UnixMillis,
-) -> Result<Option<ContactId>, StoreError> {
-    let (Some((workspace, _)), Some(digits), Some(fresh)) = (origin.route, person.digits, fresh) else {
+    let Some((workspace, _)) = origin.route else {
         return Ok(None);
     };
-    ingest.core.contact_of_number(workspace, digits, fresh, now).await.map(Some)
+    for alias in person.aliases() {
+        let found = ingest.core.consent_of(workspace, &alias).await?;
+        if let Some(contact) = found.and_then(|found| found.contact) {
+            return Ok(Some(contact));
+        }
+    }
+    Ok(None)
 }
 
 /// The numbers that a person is written to under: the one that they write from, else the one that their contact has.
@@ -168,16 +161,40 @@ pub(crate) async fn numbers_of(
     Ok(row.and_then(|row| row.phone).map(|phone| phone.digits().to_owned()).into_iter().collect())
 }
 
-/// A person has another number or user id: the contact stays theirs.
+/// A person has another number or user id: the contact stays theirs. It is done at once, for each of its writes may be
+/// repeated and come in any order.
 pub(crate) async fn moved(
     ingest: &Ingest,
-    effects: &mut Effects,
     origin: &Origin<'_>,
     message: &InboundMessage,
-    _change: &SystemChange,
+    change: &SystemChange,
 ) -> Result<Option<ContactId>, NotIngested> {
     let at = UnixMillis::from_seconds(message.timestamp_s);
-    let before = Person::of(message.from.as_ref(), message.from_user_id.as_ref());
     let meeting = Meeting { at, by: "change", what: &message.wamid, name: None };
-    meet(ingest, effects, origin, &before, &meeting).await
+    let before = Person::of(message.from.as_ref(), change.previous_user_id.as_ref().or(message.from_user_id.as_ref()));
+    let after = Person::of(change.wa_id.as_ref(), change.user_id.as_ref());
+    let Some((workspace, _)) = origin.route else {
+        return Ok(None);
+    };
+    let pair = |old: Option<Alias>, new: Option<Alias>| old.zip(new).filter(|(old, new)| old != new);
+    let numbers = pair(before.number(), after.number());
+    let user_ids = pair(before.bsuid(), after.bsuid());
+    let mut contact = None;
+    if let Some((old, new)) = &user_ids {
+        let change = Move { old, new, also: &[], source: meeting.by, at };
+        contact = Some(ingest.core.rotate_bsuid(workspace, &change, meeting.fresh()).await?);
+    }
+    if let Some((old, new)) = &numbers {
+        let also: Vec<Alias> = after.bsuid().into_iter().collect();
+        let change = Move { old, new, also: &also, source: meeting.by, at };
+        contact = Some(ingest.core.change_number(workspace, &change, meeting.fresh()).await?);
+    }
+    match contact {
+        Some(contact) => Ok(Some(contact)),
+        // Only the identity key changed, or Meta does not tell what was before: it concerns whoever it names.
+        None => {
+            let named = Person { digits: before.digits.or(after.digits), user_id: after.user_id.or(before.user_id) };
+            meet(ingest, origin, &named, &meeting).await
+        }
+    }
 }

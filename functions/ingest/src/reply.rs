@@ -7,7 +7,7 @@ use shared::attempt::AttemptKey;
 use shared::id::{AccountId, ContactId, WorkspaceId};
 use shared::meta::webhook::{InboundMessage, MessageContent};
 use shared::phone::wa_id_variants;
-use shared::store::Touch;
+use shared::store::{StoreError, Touch};
 use shared::time::UnixMillis;
 
 use crate::people::{self, Person};
@@ -80,11 +80,17 @@ async fn touches(
     contact: Option<ContactId>,
 ) -> Result<Vec<Touch>, NotIngested> {
     let numbers = people::numbers_of(ingest, workspace, person, contact).await?;
-    let forms = numbers.iter().flat_map(|digits| wa_id_variants(digits));
-    let found = forms.map(|digits| async move { ingest.core.touches(workspace, &digits, LATEST).await });
+    let mut found = Vec::new();
+    for digits in numbers.iter().flat_map(|digits| wa_id_variants(digits)) {
+        found.push(touches_of(ingest, workspace, digits));
+    }
     let mut touches = futures::future::try_join_all(found).await?.concat();
     touches.retain(|touch| touch.account == account);
     Ok(touches)
+}
+
+async fn touches_of(ingest: &Ingest, workspace: WorkspaceId, digits: String) -> Result<Vec<Touch>, StoreError> {
+    ingest.core.touches(workspace, &digits, LATEST).await
 }
 
 /// Meta's times are whole seconds, so the reply's second counts as a whole.

@@ -73,7 +73,7 @@ pub(crate) async fn take_in(
     };
     let contact = people::known(ingest, origin, &person).await?;
     if consent::is_a_stop(status) {
-        consent::stopped(ingest, effects, origin, status, &person, contact).await?;
+        consent::stopped(effects, origin, status, &person, contact);
     }
     let at = UnixMillis::from_seconds(status.timestamp_s);
     if of_ours(status).is_some() {

@@ -18,9 +18,11 @@ const PREVIEW_FETCHERS: [&str; 8] = [
     "twitterbot",
 ];
 
-/// Parts of user agents that only machines carry, in lower case.
-const MACHINE_MARKS: [&str; 9] =
-    ["bot/", "bot;", "crawler", "spider", "headless", "preview", "curl/", "python-", "http:"];
+/// Parts of user agents that only crawlers carry, in lower case.
+const CRAWLER_MARKS: [&str; 7] = ["bot/", "bot;", "crawler", "spider", "headless", "preview", "http:"];
+
+/// Parts of user agents of libraries and tools that fetch for a program, in lower case.
+const CLIENT_MARKS: [&str; 2] = ["curl/", "python-"];
 
 /// Parts of user agents of browsers that are built into apps, with the app's name.
 const IN_APP: [(&str, &str); 6] = [
@@ -34,7 +36,6 @@ const IN_APP: [(&str, &str); 6] = [
 
 /// Who followed the link.
 pub(crate) fn of(click: &Click) -> Visitor {
-    let machine = |reason: &str| Visitor::Machine { reason: reason.to_owned() };
     if click.method != "GET" {
         return machine("head");
     }
@@ -44,19 +45,53 @@ pub(crate) fn of(click: &Click) -> Visitor {
     let Some(agent) = click.user_agent.as_deref().map(str::trim).filter(|agent| !agent.is_empty()) else {
         return machine("no_user_agent");
     };
+    if let Some(reason) = declared(agent) {
+        return machine(reason);
+    }
+    // Whoever follows a link and is no browser reads the page for somebody else.
+    if is_browser(agent) { person(agent) } else { machine("crawler") }
+}
+
+/// Who opened the page that reports an event. Crawlers run the scripts of pages, and say what they are; what is no browser
+/// and says nothing of the kind, such as an app of the operator's own, reports because somebody wants it to.
+pub(crate) fn of_page(user_agent: Option<&str>) -> Visitor {
+    let agent = user_agent.map(str::trim).unwrap_or_default();
+    declared(agent).map_or_else(|| person(agent), machine)
+}
+
+fn machine(reason: &str) -> Visitor {
+    Visitor::Machine { reason: reason.to_owned() }
+}
+
+/// What kind of machine the user agent says it is, if it says so.
+fn declared(agent: &str) -> Option<&'static str> {
     let lower = agent.to_lowercase();
     if lower.starts_with("whatsapp") || PREVIEW_FETCHERS.iter().any(|part| lower.contains(part)) {
-        return machine("preview");
+        return Some("preview");
     }
-    let in_app = IN_APP.iter().find(|(mark, _)| agent.contains(mark)).map(|(_, app)| *app);
+    let marked = CRAWLER_MARKS.iter().any(|mark| lower.contains(mark));
+    let parsed = Parser::new().parse(agent).is_some_and(|parsed| parsed.category == "crawler");
+    (marked || (parsed && !is_http_client(&lower))).then_some("crawler")
+}
+
+/// A program's way to fetch, by its name: a machine behind a link, but not one that calls itself so.
+fn is_http_client(lower: &str) -> bool {
+    CLIENT_MARKS.iter().any(|mark| lower.contains(mark))
+}
+
+fn is_browser(agent: &str) -> bool {
     let browser_shaped = ["Mozilla/", "Opera/", "UCWEB/"].iter().any(|start| agent.starts_with(start));
-    if MACHINE_MARKS.iter().any(|mark| lower.contains(mark)) || (!browser_shaped && in_app.is_none()) {
-        return machine("crawler");
-    }
+    (browser_shaped || in_app(agent).is_some()) && !is_http_client(&agent.to_lowercase())
+}
+
+/// The app whose built-in browser it is.
+fn in_app(agent: &str) -> Option<&'static str> {
+    IN_APP.iter().find(|(mark, _)| agent.contains(mark)).map(|(_, app)| *app)
+}
+
+fn person(agent: &str) -> Visitor {
+    let in_app = in_app(agent);
     let parsed = Parser::new().parse(agent);
-    if parsed.as_ref().is_some_and(|parsed| parsed.category == "crawler") {
-        return machine("crawler");
-    }
     let os = parsed.as_ref().map_or("unknown", |parsed| parsed.os);
     let browser = in_app.or(parsed.as_ref().map(|parsed| parsed.name)).unwrap_or("unknown");
     let category = parsed.as_ref().map_or("", |parsed| parsed.category);
@@ -145,5 +180,27 @@ mod tests {
         assert_eq!(machine("GET", Some("curl/8.5.0")), "crawler");
         assert_eq!(machine("HEAD", Some(IPHONE)), "head");
         assert_eq!(machine("GET", None), "no_user_agent");
+    }
+
+    #[test]
+    fn a_page_is_opened_by_people_unless_a_crawler_says_so() {
+        let reason = |agent: Option<&str>| match of_page(agent) {
+            Visitor::Machine { reason } => Some(reason),
+            Visitor::Human { .. } => None,
+        };
+        let googlebot = "Mozilla/5.0 (Linux; Android 6.0.1; Nexus 5X Build/MMB29P) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Mobile Safari/537.36 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)";
+        assert_eq!(reason(Some(googlebot)).as_deref(), Some("crawler"));
+        assert_eq!(
+            reason(Some("Mozilla/5.0 (X11; Linux x86_64) HeadlessChrome/142.0.0.0")).as_deref(),
+            Some("crawler")
+        );
+        assert_eq!(reason(Some("facebookexternalhit/1.1")).as_deref(), Some("preview"));
+        for person in
+            [Some(IPHONE), Some("okhttp/4.12.0"), Some("curl/8.5.0"), Some("python-requests/2.32"), Some(""), None]
+        {
+            assert_eq!(reason(person), None, "{person:?}");
+        }
+        let Visitor::Human { device, .. } = of_page(Some(IPHONE)) else { panic!("not a person") };
+        assert_eq!(device, "mobile");
     }
 }

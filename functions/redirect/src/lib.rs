@@ -14,21 +14,19 @@ use lambda_http::{Body, Request, RequestExt, Response};
 use shared::activity::Click;
 use shared::aws::Clients;
 use shared::config::{InvalidSettings, Settings};
+use shared::http::viewer::Viewer;
 use shared::id::EventId;
+use shared::link::click_id::ClickId;
 use shared::link::code::{Code, KeyRing, RecipientSeq};
 use shared::link::{Link, ShortLinks, position};
 use shared::queue::{Inbound, Queue};
 use shared::store::{Core, StoreError};
 use shared::time::UnixMillis;
-use subtle::ConstantTimeEq;
 
 use crate::cache::LinkCache;
 
 /// How long the click may take to be queued before the person goes on without it.
 const QUEUE_PATIENCE: Duration = Duration::from_millis(500);
-
-/// Longest user agent kept, in bytes.
-const MAX_USER_AGENT_BYTES: usize = 512;
 
 /// What the function is told by its environment.
 pub struct Config {
@@ -102,11 +100,13 @@ pub async fn handle(redirect: &Redirect, request: Request) -> Response<Body> {
     };
     match look_up(redirect, &code, now).await {
         Ok(Found::Link(link, seq)) => {
+            let click = click(redirect, &request, &link, seq, now);
+            let click_id = link.append_click_id.then_some(ClickId { code, click: click.id });
             let query = request.uri().query().unwrap_or_default();
-            let Some(location) = destination::with_query(&link.url, query) else {
+            let Some(location) = destination::of_click(&link.url, query, click_id) else {
                 return page::answer(StatusCode::NOT_FOUND);
             };
-            queue_click(redirect, click(redirect, &request, &link, seq, now)).await;
+            queue_click(redirect, click).await;
             found(&location)
         }
         Ok(Found::Expired) => page::answer(StatusCode::GONE),
@@ -137,12 +137,7 @@ async fn look_up(redirect: &Redirect, code: &Code, now: UnixMillis) -> Result<Fo
 
 fn click(redirect: &Redirect, request: &Request, link: &Link, seq: RecipientSeq, now: UnixMillis) -> Click {
     let headers = request.headers();
-    let edge = trusted_edge(redirect, headers);
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let viewer_ip = text("cloudfront-viewer-address").filter(|_| edge).and_then(|address| {
-        // `ip:port`, and an IPv6 address comes without brackets: the last colon is the port's.
-        address.rsplit_once(':').map(|(ip, _)| ip.to_owned())
-    });
+    let Viewer { ip, country, user_agent } = Viewer::of(headers, source_ip(request), redirect.edge_secret.as_deref());
     let shards = u32::from(link.shards.max(1));
     Click {
         id: EventId::new(now),
@@ -156,19 +151,12 @@ fn click(redirect: &Redirect, request: &Request, link: &Link, seq: RecipientSeq,
         }),
         at: now,
         method: request.method().as_str().to_owned(),
-        user_agent: text("user-agent").map(|agent| shorten(agent, MAX_USER_AGENT_BYTES).to_owned()),
-        ip: viewer_ip.or_else(|| source_ip(request)),
-        country: text("cloudfront-viewer-country").filter(|_| edge).map(str::to_owned),
+        user_agent,
+        ip,
+        country,
         prefetch: is_prefetch(headers),
         visitor: None,
     }
-}
-
-fn trusted_edge(redirect: &Redirect, headers: &HeaderMap) -> bool {
-    let (Some(expected), Some(given)) = (&redirect.edge_secret, headers.get("x-edge-secret")) else {
-        return false;
-    };
-    given.as_bytes().ct_eq(expected.as_bytes()).into()
 }
 
 fn source_ip(request: &Request) -> Option<String> {
@@ -186,11 +174,6 @@ fn is_prefetch(headers: &HeaderMap) -> bool {
             .and_then(|value| value.to_str().ok())
             .is_some_and(|value| value.contains("prefetch") || value.contains("preview") || value.contains("prerender"))
     })
-}
-
-fn shorten(text: &str, max_bytes: usize) -> &str {
-    let end = (0..=max_bytes.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
-    &text[..end]
 }
 
 /// Queues the click, or logs it for recovery: the person goes on either way. The log holds ids only.
@@ -221,13 +204,6 @@ fn found(location: &str) -> Response<Body> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_user_agent_is_cut_between_characters() {
-        assert_eq!(shorten("añb", 2), "a");
-        assert_eq!(shorten("añb", 3), "añ");
-        assert_eq!(shorten("a", 512), "a");
-    }
 
     #[test]
     fn a_prefetch_is_told_by_its_headers() {

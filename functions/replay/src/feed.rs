@@ -39,7 +39,7 @@ pub(crate) async fn step(
     if all_over {
         return Ok(Phase::Count { after: None });
     }
-    let ingest = Ingest::for_replay(tables.core.clone(), replay.bucket.clone());
+    let ingest = Ingest::for_replay(tables.core.clone(), replay.bucket.clone(), replay.link_keys.clone());
     let mut fetched = futures::stream::iter(names)
         .map(|name| async move { replay.bucket.get(&name.key()).await.map(|object| (name, object)) })
         .buffered(FETCHED_AT_ONCE);

@@ -17,6 +17,7 @@ use shared::archive::UnreadableLine;
 use shared::aws::Clients;
 use shared::blob::{BlobError, Bucket};
 use shared::config::{InvalidSettings, Settings};
+use shared::link::code::KeyRing;
 use shared::store::whole::WholeTable;
 use shared::store::{Core, StoreError, schema};
 
@@ -28,10 +29,11 @@ pub struct Config {
     core_table: String,
     rollup_table: String,
     bucket: String,
+    link_keys: KeyRing,
 }
 
 impl Config {
-    /// Reads `CORE_TABLE`, `ROLLUP_TABLE` and `BUCKET`: what is live.
+    /// Reads `CORE_TABLE`, `ROLLUP_TABLE` and `BUCKET`: what is live, and `LINK_KEYS`, by which click ids are read.
     ///
     /// # Errors
     /// With everything that is missing or malformed.
@@ -39,7 +41,10 @@ impl Config {
         let core_table = settings.required("CORE_TABLE");
         let rollup_table = settings.required("ROLLUP_TABLE");
         let bucket = settings.required("BUCKET");
-        settings.finish(|| Some(Self { core_table: core_table?, rollup_table: rollup_table?, bucket: bucket? }))
+        let link_keys = settings.required("LINK_KEYS");
+        settings.finish(|| {
+            Some(Self { core_table: core_table?, rollup_table: rollup_table?, bucket: bucket?, link_keys: link_keys? })
+        })
     }
 }
 
@@ -49,6 +54,7 @@ pub struct Replay {
     core_table: String,
     rollup_table: String,
     bucket: Bucket,
+    link_keys: KeyRing,
 }
 
 /// Why a replay cannot go on. Repeating it with the same event is safe.
@@ -93,6 +99,7 @@ impl Replay {
             core_table: config.core_table,
             rollup_table: config.rollup_table,
             bucket: Bucket::new(clients.s3.clone(), config.bucket),
+            link_keys: config.link_keys,
         }
     }
 

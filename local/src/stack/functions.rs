@@ -17,6 +17,7 @@ use crate::drivers::{Function, Routes, from_fn, from_http};
 pub(super) struct Functions {
     webhook: Arc<dyn Function>,
     redirect: Arc<dyn Function>,
+    collect: Arc<dyn Function>,
     api: Arc<dyn Function>,
     analytics: Arc<dyn Function>,
     pub(super) ingest: Arc<dyn Function>,
@@ -25,6 +26,7 @@ pub(super) struct Functions {
     pub(super) rollup: Arc<dyn Function>,
     pub(super) publish: Arc<dyn Function>,
     pub(super) compact: Arc<dyn Function>,
+    pub(super) deliver: Arc<dyn Function>,
 }
 
 impl Functions {
@@ -33,16 +35,30 @@ impl Functions {
         clients: &Clients,
         secrets: &Secrets,
     ) -> anyhow::Result<Self> {
-        let Configs { webhook, redirect, ingest, api, dispatch, send, rollup, publish, compact, analytics } =
-            Configs::read(settings)?;
+        let Configs {
+            webhook,
+            redirect,
+            collect,
+            ingest,
+            api,
+            dispatch,
+            send,
+            rollup,
+            publish,
+            compact,
+            analytics,
+            deliver,
+        } = Configs::read(settings)?;
         let webhook = Arc::new(webhook::Webhook::new(webhook, clients));
         let redirect = Arc::new(redirect::Redirect::new(redirect, clients));
+        let collect = collect::router(collect::Collect::new(collect, clients));
         let ingest = Arc::new(ingest::Ingest::new(ingest, clients)?);
-        let dispatch = Arc::new(dispatch::Dispatch::new(dispatch, clients));
+        let dispatch = Arc::new(dispatch::Dispatch::new(dispatch, clients, secrets.clone())?);
         let send = Arc::new(send::Send::new(send, clients, secrets.clone())?);
         let rollup = Arc::new(rollup::Rollup::new(rollup, clients));
         let publish = Arc::new(publish::Publish::new(publish, clients));
         let compact = Arc::new(compact::Compact::new(compact, clients));
+        let deliver = Arc::new(deliver::Deliver::new(deliver, clients, secrets.clone())?);
         let api = api::router(api::Api::new(api, clients, secrets.clone())?);
         let analytics = analytics::router(analytics::Analytics::new(analytics, clients));
         Ok(Self {
@@ -54,6 +70,7 @@ impl Functions {
                 let redirect = Arc::clone(&redirect);
                 async move { Ok::<_, std::convert::Infallible>(redirect::handle(&redirect, request).await) }
             })),
+            collect: from_http(collect),
             api: from_http(api),
             analytics: from_http(analytics),
             ingest: from_fn(move |batch: SqsEvent| {
@@ -80,6 +97,10 @@ impl Functions {
                 let compact = Arc::clone(&compact);
                 async move { compact::handle(&compact, None).await }
             }),
+            deliver: from_fn(move |event: Value| {
+                let deliver = Arc::clone(&deliver);
+                async move { deliver::handle(&deliver, event).await }
+            }),
         })
     }
 
@@ -90,11 +111,22 @@ impl Functions {
             .route("GET", "/webhooks/meta", Arc::clone(&self.webhook))
             .route("POST", "/webhooks/meta", Arc::clone(&self.webhook))
             .route("ANY", "/l/{code}", Arc::clone(&self.redirect))
+            .route("POST", "/collect", Arc::clone(&self.collect))
+            .route("OPTIONS", "/collect", Arc::clone(&self.collect))
+            .route("GET", "/tt.js", Arc::clone(&self.collect))
             .route("GET", "/v1/audit", Arc::clone(&self.analytics))
             .route("GET", &format!("{campaign}/report"), Arc::clone(&self.analytics))
             .route("GET", &format!("{campaign}/recipients"), Arc::clone(&self.analytics))
             .route("GET", &format!("{campaign}/recipients/{{phone}}"), Arc::clone(&self.analytics))
             .route("GET", &format!("{campaign}/recipients/{{phone}}/send-response"), Arc::clone(&self.analytics))
+            .route("GET", "/v1/events", Arc::clone(&self.analytics))
+            .route("GET", "/v1/contacts/{id}/journey", Arc::clone(&self.analytics))
+            .route("GET", "/v1/contacts/{id}/sessions", Arc::clone(&self.analytics))
+            .route("GET", "/v1/contacts/{id}/conversations", Arc::clone(&self.analytics))
+            .route("GET", "/v1/conversations", Arc::clone(&self.analytics))
+            .route("GET", "/v1/accounts/{id}/health", Arc::clone(&self.analytics))
+            .route("GET", "/v1/analytics/response-times", Arc::clone(&self.analytics))
+            .route("GET", "/v1/analytics/sessions", Arc::clone(&self.analytics))
             .route("GET", "/v1/events/quarantined", Arc::clone(&self.analytics))
             .route("GET", "/v1/events/unknown", Arc::clone(&self.analytics))
             .route("ANY", "$default", Arc::clone(&self.api))
@@ -105,6 +137,7 @@ impl Functions {
 struct Configs {
     webhook: webhook::Config,
     redirect: redirect::Config,
+    collect: collect::Config,
     ingest: ingest::Config,
     api: api::Config,
     dispatch: dispatch::Config,
@@ -113,6 +146,7 @@ struct Configs {
     publish: publish::Config,
     compact: compact::Config,
     analytics: analytics::Config,
+    deliver: deliver::Config,
 }
 
 impl Configs {
@@ -129,6 +163,7 @@ impl Configs {
         let settings = || Settings::from_values(settings.clone());
         let webhook = webhook::Config::read(settings()).map_err(&mut note);
         let redirect = redirect::Config::read(settings()).map_err(&mut note);
+        let collect = collect::Config::read(settings()).map_err(&mut note);
         let ingest = ingest::Config::read(settings()).map_err(&mut note);
         let api = api::Config::read(settings()).map_err(&mut note);
         let dispatch = dispatch::Config::read(settings()).map_err(&mut note);
@@ -137,10 +172,12 @@ impl Configs {
         let publish = publish::Config::read(settings()).map_err(&mut note);
         let compact = compact::Config::read(settings()).map_err(&mut note);
         let analytics = analytics::Config::read(settings()).map_err(&mut note);
-        match (webhook, redirect, ingest, api, dispatch, send, rollup, publish, compact, analytics) {
+        let deliver = deliver::Config::read(settings()).map_err(&mut note);
+        match (webhook, redirect, collect, ingest, api, dispatch, send, rollup, publish, compact, analytics, deliver) {
             (
                 Ok(webhook),
                 Ok(redirect),
+                Ok(collect),
                 Ok(ingest),
                 Ok(api),
                 Ok(dispatch),
@@ -149,7 +186,21 @@ impl Configs {
                 Ok(publish),
                 Ok(compact),
                 Ok(analytics),
-            ) => Ok(Self { webhook, redirect, ingest, api, dispatch, send, rollup, publish, compact, analytics }),
+                Ok(deliver),
+            ) => Ok(Self {
+                webhook,
+                redirect,
+                collect,
+                ingest,
+                api,
+                dispatch,
+                send,
+                rollup,
+                publish,
+                compact,
+                analytics,
+                deliver,
+            }),
             _ => Err(all),
         }
     }

@@ -32,6 +32,7 @@ pub(super) struct Resources {
     pub(super) events: QueueWithDeadLetters,
     pub(super) dispatch: QueueWithDeadLetters,
     pub(super) send: QueueWithDeadLetters,
+    pub(super) deliver: QueueWithDeadLetters,
     pub(super) stream_arn: String,
 }
 
@@ -49,6 +50,7 @@ impl Resources {
             events: queue(engines, "thirdtick-events", Duration::from_secs(60)).await?,
             dispatch: queue(engines, "thirdtick-dispatch", Duration::from_secs(60)).await?,
             send: queue(engines, "thirdtick-send", Duration::from_secs(150)).await?,
+            deliver: queue(engines, "thirdtick-deliver", Duration::from_secs(150)).await?,
             stream_arn,
         })
     }
@@ -70,6 +72,7 @@ impl Resources {
             ("EVENTS_QUEUE_URL", &self.events.url),
             ("DISPATCH_QUEUE_URL", &self.dispatch.url),
             ("SEND_QUEUE_URL", &self.send.url),
+            ("DELIVER_QUEUE_URL", &self.deliver.url),
         ]
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value.to_owned()))

@@ -100,8 +100,8 @@ fn batches(world: &World, places: &[Place], per_notification: usize) -> Vec<SqsE
 }
 
 fn new_ingest(clients: &Clients) -> ingest::Ingest {
-    let settings =
-        [("CORE_TABLE", "core"), ("BUCKET", "data")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let settings = [("CORE_TABLE", "core"), ("BUCKET", "data"), ("LINK_KEYS", "1:000102030405060708090a0b0c0d0e0f")]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()));
     ingest::Ingest::new(ingest::Config::read(Settings::from_values(settings)).unwrap(), clients).unwrap()
 }
 

@@ -77,3 +77,26 @@ async fn a_large_object_is_uploaded_in_parts() {
     let read = client.get_object().bucket("bucket").key("large").range("bytes=5242879-5242880").send().await.unwrap();
     assert_eq!(read.body.collect().await.unwrap().to_vec(), b"ab");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_writes_on_the_same_condition_one_holds_and_no_reader_sees_half() {
+    let engines = memory().await;
+    let client = engines.s3();
+    client.create_bucket().bucket("bucket").send().await.unwrap();
+    let put = |round: u8| client.put_object().bucket("bucket").key("k").body(ByteStream::from(vec![round; 100_000]));
+    let first = put(0).if_none_match("*").send().await.unwrap();
+    assert_eq!(put(9).if_none_match("*").send().await.unwrap_err().raw_response().unwrap().status().as_u16(), 412);
+    let mut etag = first.e_tag.unwrap();
+    for round in 1..10 {
+        let writers = futures::future::join_all((0..4).map(|_| put(round).if_match(&etag).send()));
+        let readers = futures::future::join_all((0..4).map(|_| async {
+            let read = client.get_object().bucket("bucket").key("k").send().await.unwrap();
+            // The SDK holds the contents against the checksum that came with them.
+            read.body.collect().await.unwrap().to_vec()
+        }));
+        let (written, read) = futures::join!(writers, readers);
+        assert_eq!(written.iter().filter(|written| written.is_ok()).count(), 1);
+        assert!(read.iter().all(|read| read.len() == 100_000 && read.iter().all(|byte| *byte == read[0])));
+        etag = client.head_object().bucket("bucket").key("k").send().await.unwrap().e_tag.unwrap();
+    }
+}

@@ -3,19 +3,26 @@
 mod accounts;
 mod audience;
 mod audit;
+mod browser;
 mod consent;
 mod contacts;
 mod faults;
 mod funnel;
 mod graph;
+mod health;
 mod kill;
 mod lifecycle;
 mod media;
 mod preflight;
 mod published;
+mod quarantine;
+mod replay;
 mod samples;
 mod signatures;
+mod talks;
 mod templates;
+mod web;
+mod webhooks;
 
 use std::time::{Duration, Instant};
 
@@ -130,6 +137,8 @@ pub(crate) async fn expected(stack: &Stack, id: &str) -> Counts {
             add(sum.entry(key).or_default(), &counts);
         }
     }
+    // The account's days have a partition of their own.
+    sum.retain(|key, _| key.pk == campaign_pk(WorkspaceId::FIRST, campaign.id));
     sum.into_iter()
         .flat_map(|(key, counts)| counts.into_iter().map(move |(name, n)| (format!("{} {name}", key.sk), n)))
         .collect()

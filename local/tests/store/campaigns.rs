@@ -33,6 +33,7 @@ pub(crate) fn campaign(id: CampaignId, workspace: WorkspaceId) -> Campaign {
         planning: None,
         test_of: None,
         links: Vec::new(),
+        append_click_id: false,
         recipients: 10,
         skipped: 0,
         pages: 1,

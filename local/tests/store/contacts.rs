@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
+use shared::contact::alias::Alias;
 use shared::contact::{Contact, ContactPatch};
 use shared::id::{ContactId, ImportId};
-use shared::store::Upserted;
+use shared::store::{Core, Evidence, Sighting, Upsert, Upserted};
 use shared::time::UnixMillis;
 
 use crate::{NOW, Tables, WORKSPACE, at_once};
@@ -24,6 +25,7 @@ fn contact_of(upserted: Upserted) -> Contact {
     match upserted {
         Upserted::Created(contact) | Upserted::Updated(contact) => contact,
         Upserted::Refused(reason) => panic!("{reason}"),
+        Upserted::Missing => panic!("there is no such contact"),
     }
 }
 
@@ -98,13 +100,12 @@ async fn a_number_belongs_to_one_contact_whoever_asks_first() {
     let owners = at_once(10, |i| {
         let core = tables.another_core();
         let digits = if i % 2 == 0 { "5511987654321" } else { "551187654321" };
-        async move { core.contact_of_number(WORKSPACE, digits, ContactId::new(NOW), NOW).await.unwrap() }
+        async move { owner(&core, digits, NOW).await }
     })
     .await;
     assert!(owners.iter().all(|owner| *owner == owners[0]), "{owners:?}");
     tables.core.opt_out(WORKSPACE, "5511987654321", "reply", at(1)).await.unwrap();
-    let owner = tables.core.contact_of_number(WORKSPACE, "551187654321", ContactId::new(NOW), at(2)).await.unwrap();
-    assert_eq!(owner, owners[0], "a word for or against messages changes no owner");
+    assert_eq!(owner(&tables.core, "551187654321", at(2)).await, owners[0], "a word changes no owner");
     let consents = tables.core.consents(WORKSPACE, &["551187654321"]).await.unwrap();
     assert_eq!(consents["551187654321"].known_since, NOW);
 }
@@ -112,7 +113,6 @@ async fn a_number_belongs_to_one_contact_whoever_asks_first() {
 #[tokio::test]
 async fn of_patches_at_once_none_is_lost() {
     let tables = Tables::new().await;
-    let id = ContactId::new(NOW);
     let upserted = at_once(10, |i| {
         let core = tables.another_core();
         let patch = ContactPatch {
@@ -120,10 +120,11 @@ async fn of_patches_at_once_none_is_lost() {
             tags: [format!("t{i}")].into(),
             ..ContactPatch::default()
         };
-        async move { core.upsert_contact(WORKSPACE, id, &patch, None, NOW).await.unwrap() }
+        async move { upsert(&core, "60123456789", &patch, None).await }
     })
     .await;
     assert_eq!(upserted.iter().filter(|one| matches!(one, Upserted::Created(_))).count(), 1);
+    let id = owner(&tables.core, "60123456789", NOW).await;
     let contact = tables.core.contact(WORKSPACE, id).await.unwrap().unwrap();
     assert_eq!((contact.attributes.len(), contact.tags.len()), (10, 10));
 }
@@ -131,14 +132,14 @@ async fn of_patches_at_once_none_is_lost() {
 #[tokio::test]
 async fn a_contact_that_an_import_made_is_created_by_it_however_often_the_line_comes() {
     let tables = Tables::new().await;
-    let (id, ours, other) = (ContactId::new(NOW), ImportId::new(NOW), ImportId::new(at(1)));
+    let (ours, other) = (ImportId::new(NOW), ImportId::new(at(1)));
     for (import, patch, created) in [
         (ours, named("Aisha"), true),
         (ours, named("Aisha"), true),
         (ours, named("A."), true),
         (other, named("B."), false),
     ] {
-        let upserted = tables.core.upsert_contact(WORKSPACE, id, &patch, Some(import), NOW).await.unwrap();
+        let upserted = upsert(&tables.core, "60123456789", &patch, Some(import)).await;
         assert_eq!(matches!(upserted, Upserted::Created(_)), created);
         assert_eq!(contact_of(upserted).name, patch.name);
     }
@@ -147,10 +148,11 @@ async fn a_contact_that_an_import_made_is_created_by_it_however_often_the_line_c
 #[tokio::test]
 async fn contacts_are_listed_newest_first_page_by_page_each_once() {
     let tables = Tables::new().await;
-    let mut ids: Vec<ContactId> = (0..7).map(|second| ContactId::new(at(second))).collect();
-    for id in &ids {
-        tables.core.upsert_contact(WORKSPACE, *id, &named("A"), None, NOW).await.unwrap();
-        tables.core.upsert_contact(WORKSPACE, *id, &named("B"), None, NOW).await.unwrap();
+    let mut ids = Vec::new();
+    for second in 0..7 {
+        let digits = format!("6012345678{second}");
+        ids.push(owner(&tables.core, &digits, at(second)).await);
+        upsert(&tables.core, &digits, &named("B"), None).await;
     }
     ids.reverse();
     let (mut listed, mut before) = (Vec::new(), None);
@@ -163,4 +165,18 @@ async fn contacts_are_listed_newest_first_page_by_page_each_once() {
         }
     }
     assert_eq!(listed, ids);
+}
+
+/// The contact of a number, who is made if need be.
+async fn owner(core: &Core, digits: &str, at: UnixMillis) -> ContactId {
+    let aliases = [Alias::phone(digits).unwrap()];
+    let sighting = Sighting { aliases: &aliases, evidence: Evidence::Meta, source: "message", at };
+    core.contact_of(WORKSPACE, &sighting, ContactId::new(at)).await.unwrap().unwrap().contact
+}
+
+async fn upsert(core: &Core, digits: &str, patch: &ContactPatch, import: Option<ImportId>) -> Upserted {
+    let aliases = [Alias::phone(digits).unwrap()];
+    let sighting = Sighting { aliases: &aliases, evidence: Evidence::Told, source: "api", at: NOW };
+    let upsert = Upsert { sighting, patch, fresh: ContactId::new(NOW), import };
+    core.upsert(WORKSPACE, &upsert).await.unwrap().unwrap().0
 }

@@ -169,6 +169,21 @@ pub fn is_own_id(text: &str) -> bool {
     (1..=MAX_OWN_ID_CHARS).contains(&text.chars().count()) && !text.chars().any(char::is_control)
 }
 
+/// Whether a text can be what a page calls a browser.
+#[must_use]
+pub fn is_anonymous_id(text: &str) -> bool {
+    (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._:".contains(&byte))
+}
+
+/// An e-mail address, trimmed and in lower case; `None` for what cannot be one.
+#[must_use]
+pub fn email(text: &str) -> Option<String> {
+    let text = text.trim();
+    let (name, host) = text.rsplit_once('@')?;
+    let fits = !name.is_empty() && host.contains('.') && text.len() <= 254;
+    (fits && !text.chars().any(|c| c.is_whitespace() || c.is_control())).then(|| text.to_lowercase())
+}
+
 /// Where an event was told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -209,9 +224,9 @@ pub struct CustomReport {
     /// The click on that link.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub click: Option<EventId>,
-    /// A click id that came with it and says nothing to us: of another system, or forged.
+    /// A click id that came with it and to which it is not put down: of another system, forged, or of long ago.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub foreign_click_id: Option<String>,
+    pub click_id: Option<String>,
     /// Whether it is what the operator is after: a purchase, a registration.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub conversion: bool,
@@ -308,7 +323,7 @@ mod tests {
             campaign: Some("cmp_01J00000000000000000000000".parse().unwrap()),
             recipient: Some(Seq(3)),
             click: None,
-            foreign_click_id: None,
+            click_id: None,
             conversion: true,
             value: Some(Money { amount: serde_json::Number::from_f64(49.9).unwrap(), currency: "MYR".to_owned() }),
             visitor: Some(Visitor::Machine { reason: "crawler".to_owned() }),

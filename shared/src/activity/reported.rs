@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Kept;
+use crate::id::ContactId;
 
 /// What else is known of a message that a person wrote.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -186,6 +187,19 @@ pub struct ConsentReport {
 pub struct CreatedReport {
     /// By what: `message`, `echo`, `call`, `history`, `app`, `preference`, `import`, `api` ….
     pub source: String,
+}
+
+/// Two contacts became one, or two again.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MergeReport {
+    /// The contact that bears the mark.
+    pub from: ContactId,
+    /// The contact that stays.
+    pub into: ContactId,
+    /// Who found that: `operator`, or what reported it, such as `message`.
+    pub by: String,
+    /// Why.
+    pub reason: String,
 }
 
 /// A person was told that their word was heard.

@@ -13,7 +13,8 @@ use super::{BlobError, Bucket, unavailable};
 pub enum Replaced {
     /// It is written.
     Written,
-    /// The object is not what it was when it was read; nothing is written.
+    /// The object is not what it was when it was read: somebody else has replaced it, or this very write, whose answer was
+    /// lost.
     Overtaken,
 }
 
@@ -53,8 +54,19 @@ impl Bucket {
             // 412; 409 when another conditional write was under way; 404 when the object was removed.
             Err(error) => match error.as_service_error().and_then(ProvideErrorMetadata::code) {
                 Some("PreconditionFailed" | "ConditionalRequestConflict" | "NoSuchKey") => Ok(Replaced::Overtaken),
+                // A refusal may come while the file is still being sent, and the connection ends before it is read.
+                _ if self.version(key).await?.as_deref() != etag => Ok(Replaced::Overtaken),
                 _ => Err(unavailable("put", key, &DisplayErrorContext(&error))),
             },
+        }
+    }
+
+    /// The version of the object; `None` when there is none.
+    async fn version(&self, key: &str) -> Result<Option<String>, BlobError> {
+        match self.head(key).await {
+            Ok(stored) => Ok(stored.etag),
+            Err(BlobError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
         }
     }
 }

@@ -1,15 +1,25 @@
 //! JSON bodies: an unknown field or a wrong type is an error that points to its place.
 
 use axum::body::Bytes;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 
-use super::problem::Problem;
+use super::problem::{FieldError, Problem};
 
 /// Reads a JSON body.
 ///
 /// # Errors
 /// 400 when it is not JSON, 422 with a pointer when it has not the right shape.
 pub fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Problem> {
+    read_slice(body)
+}
+
+/// The same for what may borrow from the body.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_slice<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, Problem> {
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let pointer = pointer(error.path());
@@ -21,6 +31,22 @@ pub fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Problem> {
     })?;
     deserializer.end().map_err(|error| Problem::malformed(format!("the body is not JSON: {error}")))?;
     Ok(value)
+}
+
+/// Reads a part of a JSON body that stands alone. `place` points to it.
+///
+/// # Errors
+/// With the place within the body, when it has not the right shape.
+pub fn part<'de, T: Deserialize<'de>>(part: &'de RawValue, place: &str) -> Result<T, FieldError> {
+    let mut deserializer = serde_json::Deserializer::from_str(part.get());
+    serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let pointer = match pointer(error.path()).as_str() {
+            "/" if place.is_empty() => "/".to_owned(),
+            "/" => place.to_owned(),
+            within => format!("{place}{within}"),
+        };
+        FieldError { pointer, reason: without_position(&error.into_inner()) }
+    })
 }
 
 fn pointer(path: &serde_path_to_error::Path) -> String {

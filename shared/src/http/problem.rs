@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::blob::BlobError;
 use crate::id::ulid_at;
 use crate::meta::error::MetaError;
-use crate::queue::QueueUnavailable;
+use crate::queue::{NotDurable, QueueUnavailable};
 use crate::secrets::SecretError;
 use crate::store::StoreError;
 use crate::time::UnixMillis;
@@ -87,6 +87,18 @@ impl Problem {
     pub fn unauthorized() -> Self {
         let detail = "send a valid key: Authorization: Bearer tt_…";
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "A valid API key is needed", detail)
+    }
+
+    /// 401: a key that is not an API key was not a valid one.
+    #[must_use]
+    pub fn unknown_key(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "A valid key is needed", detail)
+    }
+
+    /// 403: the key is known, but not for this.
+    #[must_use]
+    pub fn forbidden(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "forbidden", "The key does not allow it", detail)
     }
 
     /// 404: there is no such thing in the caller's workspace.
@@ -214,6 +226,15 @@ impl From<StoreError> for Problem {
 impl From<BlobError> for Problem {
     fn from(error: BlobError) -> Self {
         Self::unavailable(&error)
+    }
+}
+
+impl From<NotDurable> for Problem {
+    fn from(error: NotDurable) -> Self {
+        match error {
+            NotDurable::Queue(_) | NotDurable::Blob(_) => Self::unavailable(&error),
+            NotDurable::Json(_) => Self::internal(&error),
+        }
     }
 }
 

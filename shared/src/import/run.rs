@@ -10,10 +10,11 @@ use super::{BATCH_LINES, ERRORS_SHOWN, Import, ImportStatus, LineError, Person, 
 use crate::blob::audience::{CsvFile, NDJSON, NoLines, to_ndjson};
 use crate::blob::{BlobError, Bucket, key};
 use crate::campaign::audience::{Line, NumberedLine, Skipped};
+use crate::contact::alias::Alias;
 use crate::id::ContactId;
 use crate::job::{Step, Watch};
 use crate::phone::canonical_digits;
-use crate::store::{Core, StoreError, Upserted};
+use crate::store::{Core, Evidence, Sighting, StoreError, Upsert, Upserted};
 use crate::time::UnixMillis;
 
 /// Contacts being written at once; each is three to four writes of its own row.
@@ -165,8 +166,11 @@ async fn finish_batch(
 async fn take(core: &Core, import: &Import, number: u64, person: Person) -> Result<Verdict, StoreError> {
     let (workspace, now) = (import.workspace, UnixMillis::now());
     let digits = person.phone.digits();
-    let contact = core.contact_of_number(workspace, digits, ContactId::new(now), now).await?;
-    let upserted = core.upsert_contact(workspace, contact, &person.patch, Some(import.id), now).await?;
+    let mut aliases = vec![Alias::from(&person.phone)];
+    aliases.extend(person.patch.email.as_deref().and_then(|email| Alias::email(email).ok()));
+    let sighting = Sighting { aliases: &aliases, evidence: Evidence::Told, source: SOURCE, at: now };
+    let upsert = Upsert { sighting, patch: &person.patch, fresh: ContactId::new(now), import: Some(import.id) };
+    let upserted = core.upsert(workspace, &upsert).await?.map_or(Upserted::Missing, |(upserted, _)| upserted);
     if let Some(at) = person.opt_in {
         core.opt_in(workspace, digits, SOURCE, at).await?;
     }
@@ -178,6 +182,10 @@ async fn take(core: &Core, import: &Import, number: u64, person: Person) -> Resu
         Upserted::Updated(_) => Verdict::Updated(line),
         Upserted::Refused(reason) => {
             Verdict::Rejected(Skipped { line: number, phone: line.phone, reason: reason.to_string() })
+        }
+        Upserted::Missing => {
+            let reason = "the contact is being deleted".to_owned();
+            Verdict::Rejected(Skipped { line: number, phone: line.phone, reason })
         }
     })
 }

@@ -1,6 +1,6 @@
-//! Calls that manage templates (`/{WABA}/message_templates` and template nodes). They have limits of their own, 200 calls an
-//! hour for an app and WABA or 5,000 once the WABA is active (Meta, rate limits), and none of them sends anything, so each
-//! may be repeated.
+//! Calls that manage templates (`/{WABA}/message_templates` and template nodes) and look at subscriptions. They have limits
+//! of their own, 200 calls an hour for an app and WABA or 5,000 once the WABA is active (Meta, rate limits), and none of
+//! them sends anything, so each may be repeated.
 
 use std::time::Duration;
 
@@ -210,6 +210,15 @@ impl GraphClient {
             request = request.query(&[("hsm_id", id)]);
         }
         answer::<Value>(request).await.map(|_| ())
+    }
+
+    /// Whether any app is subscribed to the webhooks of a WABA.
+    ///
+    /// # Errors
+    /// [`NotManaged`].
+    pub async fn has_subscribed_app(&self, waba_id: &str, token: &AccessToken) -> Result<bool, NotManaged> {
+        let apps: Value = answer(self.managing(Method::GET, &format!("{waba_id}/subscribed_apps"), token)).await?;
+        Ok(apps["data"].as_array().is_some_and(|apps| !apps.is_empty()))
     }
 
     fn managing(&self, method: Method, path: &str, token: &AccessToken) -> RequestBuilder {

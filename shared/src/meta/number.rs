@@ -126,6 +126,18 @@ impl NumberState {
         }
     }
 
+    /// Whether it tells something else than the account holds.
+    #[must_use]
+    pub fn is_news_to(&self, account: &Account, now: UnixMillis) -> bool {
+        let mut told = account.clone();
+        self.tell(&mut told, now);
+        // When it was told again is no news.
+        told.quality_at = account.quality_at;
+        told.throughput_at = account.throughput_at;
+        told.messaging_limit_at = account.messaging_limit_at;
+        told != *account
+    }
+
     /// What keeps the number from sending, for people.
     #[must_use]
     pub fn warning(&self) -> Option<String> {
@@ -169,6 +181,15 @@ mod tests {
         let unlimited = NumberState::read(&json!({"whatsapp_business_manager_messaging_limit": "TIER_UNLIMITED"}));
         unlimited.tell(&mut account, UnixMillis(6));
         assert_eq!(account.messaging_limit, None);
+    }
+
+    #[test]
+    fn what_is_told_again_is_no_news() {
+        let state = NumberState::read(&json!({"quality_rating": "GREEN", "throughput": {"level": "STANDARD"}}));
+        let mut account = account();
+        assert!(state.is_news_to(&account, UnixMillis(5)));
+        state.tell(&mut account, UnixMillis(5));
+        assert!(!state.is_news_to(&account, UnixMillis(9)));
     }
 
     #[test]

@@ -129,6 +129,7 @@ mod tests {
             kind: "text".into(),
             campaign: Some("cmp_01J00000000000000000000000".parse().unwrap()),
             recipient: Some(Seq(9)),
+            detail: Box::default(),
             raw: raw(),
         });
         assert_eq!((&json["type"], &json["data"]), (&json!("message.received"), &json!({"kind": "text"})));

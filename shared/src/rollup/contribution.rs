@@ -1,7 +1,7 @@
 //! What one row counts for in every view. A row that changes counts for something else; the difference is what the
 //! change adds.
 
-use super::{Contribution, CounterKey, Counts, histogram};
+use super::{Contribution, CounterKey, Counts, account_day, histogram};
 use crate::activity::{Content, Event, Visitor};
 use crate::attempt::{Attempt, AttemptKey, Flag, Moment, Stage, Standing};
 use crate::id::{AccountId, CampaignId, WorkspaceId};
@@ -107,6 +107,7 @@ pub fn of_attempt(key: &AttemptKey, attempt: &Attempt) -> Contribution {
             *minutes.entry(format!("{}.{}", flag.name(), minute_of(at))).or_default() += 1;
         }
     }
+    account_day::of_attempt(&mut contribution, key, attempt);
     contribution.retain(|_, counts| !counts.is_empty());
     contribution
 }

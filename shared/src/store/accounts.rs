@@ -19,7 +19,7 @@ struct Route {
 }
 
 impl Core {
-    /// Writes a new account together with the routes to it; `false` when the number is connected already.
+    /// Writes a new account together with the routes to it, and puts it on the list of those that are looked at; `false` when the number is connected already.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -30,8 +30,9 @@ impl Core {
         let route = Route { v: 1, workspace, account: id };
         let by_number = write("route", keys::number_route(&account.phone_number_id), &route)?;
         let by_waba = write("route", keys::waba_route(&account.waba_id, id), &route)?;
+        let watched = write("probe", keys::probed(id), &super::probes::watched(account))?;
         let mut transaction = self.client.transact_write_items();
-        for item in [row, by_number, by_waba] {
+        for item in [row, by_number, by_waba, watched] {
             let put = Put::builder()
                 .table_name(&self.table)
                 .set_item(Some(item))

@@ -10,10 +10,11 @@ use super::{Consistency, Core, Item, Put, StoreError, attribute, keys, number, r
 use crate::attempt::claim::{After, Claim, Release, Try};
 use crate::attempt::earlier::{EarlierTry, FLAGS_OF_A_TRY};
 use crate::attempt::pricing::Pricing;
-use crate::attempt::{Attempt, AttemptKey, Evidence, Flag, Moment, Money, Seq, Shard, Skip};
-use crate::id::{CampaignId, WorkspaceId};
+use crate::attempt::{Attempt, AttemptKey, Conversion, Evidence, Flag, Moment, Money, Seq, Shard, Skip};
+use crate::id::{CampaignId, EventId, WorkspaceId};
 use crate::meta::client::Accepted;
 use crate::retention::Kind;
+use crate::time::UnixMillis;
 
 /// Whether a claim was won.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -235,15 +236,42 @@ impl Core {
         self.update(keys::attempt(key), update).await.map(|_| ())
     }
 
-    /// Keeps what the deal was worth; the first word counts.
+    /// Keeps what the operator says that the deal was worth; their first word counts, and more than any conversion's.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn record_value(&self, key: &AttemptKey, value: &Money) -> Result<(), StoreError> {
         let mut update = Update::default();
         update.set("closed_value", attribute("value", value)?);
+        update.remove("closed_by");
         update.only_if_present("pk");
-        update.only_if_absent("closed_value");
+        let (value, by) = (update.name("closed_value"), update.name("closed_by"));
+        update.only_if(format!("attribute_not_exists({value}) OR attribute_exists({by})"));
+        self.update(keys::attempt(key), update).await.map(|_| ())
+    }
+
+    /// Keeps what a conversion was worth. Of several the earliest is kept, in whatever order they come; the operator's word
+    /// stays.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn record_conversion(
+        &self,
+        key: &AttemptKey,
+        at: UnixMillis,
+        event: EventId,
+        value: &Money,
+    ) -> Result<(), StoreError> {
+        let mut update = Update::default();
+        update.set("closed_value", attribute("value", value)?);
+        update.set("closed_by", attribute("conversion", &Conversion { at, event })?);
+        update.only_if_present("pk");
+        let known = update.name("closed_value");
+        let (known_at, known_event) = (update.part("closed_by", "at"), update.part("closed_by", "event"));
+        let (at, event) = (update.value(number(at.0)), update.value(text(&event.to_string())));
+        update.only_if(format!(
+            "attribute_not_exists({known}) OR {known_at} > {at} OR ({known_at} = {at} AND {known_event} > {event})"
+        ));
         self.update(keys::attempt(key), update).await.map(|_| ())
     }
 

@@ -1,47 +1,52 @@
-//! Rows of contacts and of the numbers they are known under. Consent lies on the number's row, so that the sender reads
-//! it for a page of recipients with one call.
+//! Rows of contacts, of the identifiers they are known under, and of what they are found by. Consent lies on the rows of
+//! identifiers.
 
-use std::collections::HashMap;
+mod consent;
+mod family;
+mod index;
+mod moves;
+mod removal;
+mod resolve;
+mod rows;
 
-use aws_sdk_dynamodb::types::AttributeValue;
-use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
-use super::expression::{Update, Updated};
-use super::{Consistency, Core, Item, Listed, Put, StoreError, attribute, keys, number, read, text, write};
-use crate::contact::{Consent, Contact, ContactPatch, TooMuch, Word};
+pub use self::family::{Merged, Unmerged};
+pub use self::index::{Found, LookFor};
+pub use self::moves::Move;
+pub use self::resolve::{Evidence, Resolved, Sighting};
+use self::rows::{change, too_many_writers};
+use super::expression::Updated;
+use super::{Consistency, Core, Listed, StoreError, keys, read_or_skip};
+use crate::contact::alias::Alias;
+use crate::contact::{Contact, ContactPatch, TooMuch};
 use crate::id::{ContactId, ImportId, WorkspaceId};
 use crate::time::UnixMillis;
 
-/// What a number's row holds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Alias {
-    v: u8,
-    contact: ContactId,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    opt_in: Option<StoredWord>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    opt_out: Option<StoredWord>,
-    known_since: UnixMillis,
+/// An identifier that a person is or was known under.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// The identifier.
+    pub alias: Alias,
+    /// The contact it came to.
+    pub contact: ContactId,
+    /// Since when.
+    pub at: UnixMillis,
+    /// Until when, if it is somebody else's now or out of use.
+    pub until: Option<UnixMillis>,
 }
 
-/// A [`Word`] with its time as a number, for conditions compare it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct StoredWord {
-    at: UnixMillis,
-    source: String,
-}
-
-impl From<StoredWord> for Word {
-    fn from(StoredWord { at, source }: StoredWord) -> Self {
-        Self { at, source }
-    }
-}
-
-impl From<Alias> for Consent {
-    fn from(alias: Alias) -> Self {
-        let Alias { contact, opt_in, opt_out, known_since, .. } = alias;
-        Self { contact: Some(contact), opt_in: opt_in.map(Word::from), opt_out: opt_out.map(Word::from), known_since }
-    }
+/// What is known of a person, to be added to their contact or to become one.
+#[derive(Clone, Copy, Debug)]
+pub struct Upsert<'a> {
+    /// The identifiers, and where they come from.
+    pub sighting: Sighting<'a>,
+    /// What else is known.
+    pub patch: &'a ContactPatch,
+    /// The id of the contact if none is known.
+    pub fresh: ContactId,
+    /// The import that brings it.
+    pub import: Option<ImportId>,
 }
 
 /// What became of a contact that was given.
@@ -53,105 +58,60 @@ pub enum Upserted {
     Updated(Contact),
     /// It cannot take that in; it is as it was.
     Refused(TooMuch),
+    /// There is no such contact.
+    Missing,
 }
 
 /// Tries of a change that others get in the way of.
-const TRIES: u32 = 20;
+const TRIES: u32 = 30;
+
+/// Gives way to those who are in the way of a change.
+async fn pause(attempt: u32) {
+    if attempt > 0 {
+        let longest = u64::from(attempt.min(10)) * 8;
+        tokio::time::sleep(Duration::from_millis(rand::random_range(1..=longest))).await;
+    }
+}
 
 impl Core {
-    /// What the owners of these numbers have agreed to, by the digits as given. A number that is not among them is not
-    /// known to us. Any form of a number finds its owner; one call for each 100.
+    /// Adds what is known of a person to the contact of their identifiers, or makes one, all in one transaction. Whoever
+    /// adds something at the same time loses nothing. A contact that was made by this import counts as created however
+    /// often its line is imported. Also the contacts of identifiers that stay with others ([`Resolved::conflicts`]); `None`
+    /// without an identifier.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn consents(
+    pub async fn upsert(
         &self,
         workspace: WorkspaceId,
-        digits: &[&str],
-    ) -> Result<HashMap<String, Consent>, StoreError> {
-        let mut wanted: HashMap<String, Vec<&str>> = HashMap::new();
-        for given in digits {
-            wanted.entry(keys::phone_alias(workspace, given).pk).or_default().push(given);
-        }
-        let keys = wanted.keys().map(|pk| keys::Key::new(pk.clone(), ALIAS)).collect();
-        let mut consents = HashMap::new();
-        // Strongly consistent: nobody may be written to whose no was answered a moment ago.
-        for item in self.batch_get(keys, Consistency::Strong).await? {
-            let pk = item.get("pk").and_then(|pk| pk.as_s().ok()).cloned().unwrap_or_default();
-            let consent = Consent::from(read::<Alias>("alias", item)?);
-            for given in wanted.get(&pk).into_iter().flatten() {
-                consents.insert((*given).to_owned(), consent.clone());
+        upsert: &Upsert<'_>,
+    ) -> Result<Option<(Upserted, Vec<ContactId>)>, StoreError> {
+        let Upsert { sighting, patch, fresh, import } = *upsert;
+        let made = Contact { created_by: import, ..Contact::new(fresh, sighting.at) };
+        let seed = match made.with(patch, sighting.at) {
+            Ok(seed) => seed,
+            Err(reason) => return Ok(Some((Upserted::Refused(reason), Vec::new()))),
+        };
+        for attempt in 0..TRIES {
+            pause(attempt).await;
+            let Some(resolved) = self.resolve(workspace, &sighting, &seed).await? else { return Ok(None) };
+            let Resolved { contact, created, conflicts } = resolved;
+            if created && contact == seed.id {
+                return Ok(Some((Upserted::Created(seed), conflicts)));
+            }
+            match self.upsert_contact(workspace, contact, patch, import, sighting.at).await? {
+                Upserted::Missing => {}
+                // A request that is run again after it was cut off has made it.
+                Upserted::Updated(contact) if contact.id == fresh => {
+                    return Ok(Some((Upserted::Created(contact), conflicts)));
+                }
+                upserted => return Ok(Some((upserted, conflicts))),
             }
         }
-        Ok(consents)
+        Err(too_many_writers())
     }
 
-    /// Notes that the owner of a number wants no messages. The latest no counts, in whatever order they come; a number
-    /// that was not known becomes known, as that of a new contact.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn opt_out(
-        &self,
-        workspace: WorkspaceId,
-        digits: &str,
-        source: &str,
-        at: UnixMillis,
-    ) -> Result<(), StoreError> {
-        self.record_word(workspace, digits, "opt_out", source, at).await
-    }
-
-    /// Notes that the owner of a number wants messages, as [`Core::opt_out`] does the contrary.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn opt_in(
-        &self,
-        workspace: WorkspaceId,
-        digits: &str,
-        source: &str,
-        at: UnixMillis,
-    ) -> Result<(), StoreError> {
-        self.record_word(workspace, digits, "opt_in", source, at).await
-    }
-
-    async fn record_word(
-        &self,
-        workspace: WorkspaceId,
-        digits: &str,
-        kind: &'static str,
-        source: &str,
-        at: UnixMillis,
-    ) -> Result<(), StoreError> {
-        let mut update = known(ContactId::new(at), at)?;
-        update.set(kind, attribute("alias", &StoredWord { at, source: source.to_owned() })?);
-        let (word, time, from) = (update.name(kind), update.part(kind, "at"), update.part(kind, "source"));
-        let (new_time, new_source) = (update.value(number(at.0)), update.value(text(source)));
-        // Of two at the same time the greater source stays, so that every order ends in the same row.
-        update.only_if(format!(
-            "attribute_not_exists({word}) OR {time} < {new_time} OR ({time} = {new_time} AND {from} < {new_source})"
-        ));
-        self.update(keys::phone_alias(workspace, digits), update).await.map(|_| ())
-    }
-
-    /// The contact that a number belongs to; a number that was not known gets `fresh`.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn contact_of_number(
-        &self,
-        workspace: WorkspaceId,
-        digits: &str,
-        fresh: ContactId,
-        now: UnixMillis,
-    ) -> Result<ContactId, StoreError> {
-        let update = known(fresh, now)?;
-        match self.update(keys::phone_alias(workspace, digits), update).await? {
-            Updated::Done(item) | Updated::Refused(item) => Ok(read::<Alias>("alias", item)?.contact),
-        }
-    }
-
-    /// Adds what a patch knows to a contact, which is made if there is none. Whoever adds something at the same time
+    /// Adds what a patch knows to a contact, or to the one that it was merged into. Whoever adds something at the same time
     /// loses nothing. A contact that was made by this `import` counts as created however often its line is imported.
     ///
     /// # Errors
@@ -164,57 +124,60 @@ impl Core {
         import: Option<ImportId>,
         now: UnixMillis,
     ) -> Result<Upserted, StoreError> {
-        let mut known = self.contact(workspace, id).await?;
-        for _ in 0..TRIES {
-            let before = known.take();
-            let made = Contact { created_by: import, ..Contact::new(id, now) };
-            let next = match before.as_ref().unwrap_or(&made).with(patch, now) {
-                Ok(next) => next,
-                Err(reason) => return Ok(Upserted::Refused(reason)),
-            };
-            let Some(before) = before else {
-                let list = Item::from([("list".to_owned(), text(&keys::contact_list(workspace)))]);
-                match self.put_new("contact", keys::contact(workspace, id), &next, list).await? {
-                    Put::New => return Ok(Upserted::Created(next)),
-                    Put::There(item) => known = Some(read("contact", item)?),
-                }
-                continue;
-            };
-            let ours = import.is_some() && before.created_by == import;
-            let answer = if ours { Upserted::Created } else { Upserted::Updated };
-            if next == before {
-                return Ok(answer(before));
+        let upserted = self.change_contact(workspace, id, |contact| contact.with(patch, now)).await?;
+        Ok(match upserted {
+            Upserted::Updated(contact) if import.is_some() && contact.created_by == import => {
+                Upserted::Created(contact)
             }
-            if self.replace_contact(workspace, &before, &next).await? {
-                return Ok(answer(next));
-            }
-            known = self.contact(workspace, id).await?;
-        }
-        Err(StoreError::Unavailable {
-            operation: "UpdateItem",
-            message: "others keep changing this contact".to_owned(),
+            upserted => upserted,
         })
     }
 
-    /// Writes the contact; `false` when it has changed since it was read.
+    /// Changes a contact, or the one that it was merged into: what `change` makes of it is written if nobody else has
+    /// written in between, else `change` is made again from what is there now. What it is found by changes with it.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn change_contact(
+        &self,
+        workspace: WorkspaceId,
+        id: ContactId,
+        change: impl Fn(&Contact) -> Result<Contact, TooMuch>,
+    ) -> Result<Upserted, StoreError> {
+        for attempt in 0..TRIES {
+            pause(attempt).await;
+            let before = self.root_row(workspace, id).await?.filter(|contact| contact.deleted_at.is_none());
+            let Some(before) = before else { return Ok(Upserted::Missing) };
+            let next = match change(&before) {
+                Ok(next) => next,
+                Err(reason) => return Ok(Upserted::Refused(reason)),
+            };
+            if next == before || self.replace_contact(workspace, &before, &next).await? {
+                return Ok(Upserted::Updated(next));
+            }
+        }
+        Err(too_many_writers())
+    }
+
+    /// Writes the contact and what it is found by; `false` when it has changed since it was read.
     async fn replace_contact(
         &self,
         workspace: WorkspaceId,
         before: &Contact,
         next: &Contact,
     ) -> Result<bool, StoreError> {
-        let key = keys::contact(workspace, next.id);
-        let next = Contact { revision: before.revision.wrapping_add(1), ..next.clone() };
-        let mut update = Update::default();
-        let row = write("contact", key.clone(), &next)?;
-        for (name, value) in row.into_iter().filter(|(name, _)| name != "pk" && name != "sk") {
-            update.set(&name, value);
+        self.index(workspace, Some(before), next).await?;
+        let lost = self.unindex(workspace, before, next)?;
+        if lost.is_empty() {
+            let update = change(Some(before), next)?;
+            return Ok(matches!(self.update(keys::contact(workspace, next.id), update).await?, Updated::Done(_)));
         }
-        update.only_if_equal("revision", AttributeValue::N(before.revision.to_string()));
-        Ok(matches!(self.update(key, update).await?, Updated::Done(_)))
+        let mut parts = vec![self.contact_change(workspace, Some(before), next)?];
+        parts.extend(lost);
+        Ok(matches!(self.commit(parts).await?, rows::Committed::Yes))
     }
 
-    /// A contact.
+    /// A contact, as it was told us; see [`Core::family_of`] for the person.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -222,7 +185,22 @@ impl Core {
         self.get("contact", keys::contact(workspace, contact)).await
     }
 
-    /// A workspace's contacts, newest first, those older than `before` if given.
+    /// Those of these contacts that are there, in no order.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn contacts_by_id(
+        &self,
+        workspace: WorkspaceId,
+        contacts: &[ContactId],
+    ) -> Result<Vec<Contact>, StoreError> {
+        let keys = contacts.iter().map(|id| keys::contact(workspace, *id)).collect();
+        let items = self.batch_get(keys, Consistency::Strong).await?;
+        Ok(items.into_iter().filter_map(|item| read_or_skip("contact", item)).collect())
+    }
+
+    /// A workspace's contacts, newest first, those older than `before` if given. Contacts that were merged into another are
+    /// not among them, but for those of the last moment: the index lags behind the rows.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -235,41 +213,5 @@ impl Core {
         let before = before.map(|id| keys::contact(workspace, id));
         let list = keys::contact_list(workspace);
         self.listed("contact", &list, before, limit, |contact: &Contact| std::cmp::Reverse(contact.id)).await
-    }
-}
-
-/// Sort key of a number's row.
-const ALIAS: &str = "ALIAS";
-
-/// Makes the number known, if it is not.
-fn known(fresh: ContactId, now: UnixMillis) -> Result<Update, StoreError> {
-    let mut update = Update::default();
-    update.set_if_absent("v", number(1));
-    update.set_if_absent("contact", attribute("alias", &fresh)?);
-    update.set_if_absent("known_since", number(now.0));
-    Ok(update)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_numbers_row_keeps_its_shape() {
-        let word = |at| Some(StoredWord { at: UnixMillis(at), source: "reply".to_owned() });
-        let alias = Alias {
-            v: 1,
-            contact: "ctc_01J00000000000000000000000".parse().unwrap(),
-            opt_in: word(5),
-            opt_out: word(6),
-            known_since: UnixMillis(4),
-        };
-        assert_eq!(
-            serde_json::to_string(&alias).unwrap(),
-            r#"{"v":1,"contact":"ctc_01J00000000000000000000000","opt_in":{"at":5,"source":"reply"},"opt_out":{"at":6,"source":"reply"},"known_since":4}"#
-        );
-        let key = keys::phone_alias(WorkspaceId::FIRST, "5511987654321");
-        assert_eq!(key, keys::phone_alias(WorkspaceId::FIRST, "551187654321"), "one row for all forms of a number");
-        assert_eq!(key.sk, ALIAS);
     }
 }

@@ -1,21 +1,27 @@
 //! The keys of both tables. Every key of CORE starts with its workspace, so no query can cross one, but for what somebody
-//! outside asks for who cannot know the workspace: a link by its number, an account by Meta's number id or by its WhatsApp
-//! Business Account's, and the list of campaigns that the watchdog looks after.
+//! outside asks for who cannot know the workspace: a link by its number, a write key by itself, an account by Meta's number id or by its WhatsApp
+//! Business Account's, and what the watchdogs look after: campaigns, jobs, parcels of deliveries.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::Item;
 use crate::activity;
+use crate::activity::custom::Source;
+use crate::activity::feed::Position;
 use crate::attempt::{AttemptKey, Seq, Shard};
 use crate::campaign::PageNumber;
+use crate::contact::alias::Alias;
 use crate::id::{
-    AccountId, AuditId, CampaignId, ContactId, ErasureId, EventId, ImportId, MediaId, UploadId, WorkspaceId,
+    AccountId, AuditId, CampaignId, ContactId, DeliveryId, ErasureId, EventId, ImportId, MediaId, UploadId, WebhookId,
+    WorkspaceId, WriteKeyId,
 };
 use crate::link::code::LinkId;
 use crate::phone::canonical_digits;
+use crate::subscription::parcel::{self, ParcelKey};
 use crate::time::UnixMillis;
 
 /// Partition and sort key of one item.
@@ -108,10 +114,44 @@ pub fn read_attempt(pk: &str, sk: &str) -> Option<AttemptKey> {
 /// An event of the feed. `account` is `None` for what names no account of ours.
 #[must_use]
 pub fn event(workspace: Option<WorkspaceId>, account: Option<AccountId>, id: EventId, at: UnixMillis) -> Key {
+    let pk = activity_pk(workspace, account, &at.date(), activity::shard_of(id));
+    Key::new(pk, Position::of(at, id).as_str())
+}
+
+/// A partition of a day of the feed.
+#[must_use]
+pub fn activity_pk(workspace: Option<WorkspaceId>, account: Option<AccountId>, date: &str, shard: Shard) -> String {
     let workspace = workspace.map_or_else(|| UNROUTED.to_owned(), |id| id.to_string());
     let account = account.map_or_else(|| UNROUTED.to_owned(), |id| id.to_string());
-    let shard = activity::shard_of(id).0;
-    Key::new(format!("WS#{workspace}#ACTIVITY#{account}#{}#{shard:02}", at.date()), format!("{:015}#{id}", at.0))
+    format!("WS#{workspace}#ACTIVITY#{account}#{date}#{:02}", shard.0)
+}
+
+/// The account in whose feed an event lies, read back from its partition key.
+#[must_use]
+pub fn account_of_event(pk: &str) -> Option<AccountId> {
+    match pk.split('#').collect::<Vec<_>>()[..] {
+        ["WS", _, "ACTIVITY", account, _, _] => account.parse().ok(),
+        _ => None,
+    }
+}
+
+/// Which time the event has that its sender has given this id.
+#[must_use]
+pub fn own_event_id(workspace: WorkspaceId, source: Source, own_id: &str) -> Key {
+    let hash = hex::encode(Sha256::digest(own_id.as_bytes()));
+    Key::new(format!("WS#{workspace}#EVENT_ID#{}#{hash}", source.name()), "EVENT_ID")
+}
+
+/// A publishable key of web pages.
+#[must_use]
+pub fn write_key(key: WriteKeyId) -> Key {
+    Key::new(format!("WRITE_KEY#{key}"), "WRITE_KEY")
+}
+
+/// A workspace's publishable keys in the index of lists.
+#[must_use]
+pub fn write_key_list(workspace: WorkspaceId) -> String {
+    format!("WS#{workspace}#WRITE_KEYS")
 }
 
 /// What was quarantined and is not resolved yet, in the index of lists; `None` for what names no workspace.
@@ -180,13 +220,56 @@ pub fn touch(workspace: WorkspaceId, digits: &str, campaign: CampaignId) -> Key 
 /// ([`wa_id_variants`](crate::phone::wa_id_variants)) have one row.
 #[must_use]
 pub fn phone_alias(workspace: WorkspaceId, digits: &str) -> Key {
-    Key::new(phone_alias_pk(workspace, &canonical_digits(digits)), "ALIAS")
+    Key::new(phone_alias_pk(workspace, &canonical_digits(digits)), ALIAS)
+}
+
+/// Sort key of the row that tells whose an identifier is.
+pub const ALIAS: &str = "ALIAS";
+
+/// Whose an identifier is; a number's is [`phone_alias`].
+#[must_use]
+pub fn alias(workspace: WorkspaceId, alias: &Alias) -> Key {
+    Key::new(format!("WS#{workspace}#ALIAS#{}", alias.tag()), ALIAS)
+}
+
+/// What the sort key of an identifier in its contact's partition starts with.
+pub const CONTACT_ALIAS_PREFIX: &str = "ALIAS#";
+
+/// An identifier among those of its contact.
+#[must_use]
+pub fn contact_alias(workspace: WorkspaceId, contact: ContactId, alias: &Alias) -> Key {
+    Key::new(contact_pk(workspace, contact), format!("{CONTACT_ALIAS_PREFIX}{}", alias.tag()))
+}
+
+/// Partition of a contact and of what belongs to it.
+#[must_use]
+pub fn contact_pk(workspace: WorkspaceId, contact: ContactId) -> String {
+    format!("WS#{workspace}#CONTACT#{contact}")
+}
+
+/// Partition of the contacts that have a word in their name that begins with this character. Sort keys are the word and
+/// the contact.
+#[must_use]
+pub fn contacts_by_name_pk(workspace: WorkspaceId, initial: char) -> String {
+    format!("WS#{workspace}#CONTACTS_BY_NAME#{initial}")
+}
+
+/// Partition of the contacts that have this tag. Sort keys are the contacts.
+#[must_use]
+pub fn contacts_by_tag_pk(workspace: WorkspaceId, shard: Shard, tag: &str) -> String {
+    format!("WS#{workspace}#CONTACTS_BY_TAG#{:02}#{tag}", shard.0)
+}
+
+/// Partition of the contacts of this persona. Sort keys are the contacts.
+#[must_use]
+pub fn contacts_by_persona_pk(workspace: WorkspaceId, shard: Shard, persona: &str) -> String {
+    format!("WS#{workspace}#CONTACTS_BY_PERSONA#{:02}#{persona}", shard.0)
 }
 
 /// A contact.
 #[must_use]
 pub fn contact(workspace: WorkspaceId, contact: ContactId) -> Key {
-    Key::new(format!("WS#{workspace}#CONTACT#{contact}"), "CONTACT")
+    Key::new(contact_pk(workspace, contact), "CONTACT")
 }
 
 /// What the sort key of a contact's conversation with an account starts with.
@@ -348,6 +431,58 @@ pub fn expected_upload(workspace: WorkspaceId, upload: UploadId) -> Key {
     Key::new(format!("WS#{workspace}#UPLOAD#{upload}"), "UPLOAD")
 }
 
+/// Partition of a workspace's subscriptions to events.
+#[must_use]
+pub fn webhooks_pk(workspace: WorkspaceId) -> String {
+    format!("WS#{workspace}#WEBHOOKS")
+}
+
+/// What a subscription's sort key starts with.
+pub const WEBHOOK_PREFIX: &str = "WEBHOOK#";
+
+/// A subscription.
+#[must_use]
+pub fn webhook(workspace: WorkspaceId, webhook: WebhookId) -> Key {
+    Key::new(webhooks_pk(workspace), format!("{WEBHOOK_PREFIX}{webhook}"))
+}
+
+/// The state of a subscription's endpoint.
+#[must_use]
+pub fn endpoint(workspace: WorkspaceId, webhook: WebhookId) -> Key {
+    Key::new(webhooks_pk(workspace), format!("ENDPOINT#{webhook}"))
+}
+
+/// An event on its way to a subscription. Each has a partition of its own, so that no subscription is bound to what one
+/// partition can take.
+#[must_use]
+pub fn delivery(workspace: WorkspaceId, delivery: DeliveryId) -> Key {
+    Key::new(format!("WS#{workspace}#DELIVERY#{delivery}"), "DELIVERY")
+}
+
+/// A part of a subscription's deliveries that were recorded on a day, in the index of lists.
+#[must_use]
+pub fn delivery_list(workspace: WorkspaceId, webhook: WebhookId, date: &str, shard: u8) -> String {
+    format!("WS#{workspace}#WEBHOOK#{webhook}#DELIVERIES#{date}#{shard:02}")
+}
+
+/// Partition of parcels of deliveries, in the order of their times.
+#[must_use]
+pub fn parcels_pk(shard: u8) -> String {
+    format!("DUE_PARCELS#{shard:02}")
+}
+
+/// A parcel of deliveries.
+#[must_use]
+pub fn parcel(key: ParcelKey) -> Key {
+    Key::new(parcels_pk(parcel::shard(key.id)), format!("{}{}", parcels_until(key.due_at), key.id))
+}
+
+/// What the sort keys of parcels of this time start with, and are greater than those of earlier ones.
+#[must_use]
+pub fn parcels_until(due_at: UnixMillis) -> String {
+    format!("{:015}#", due_at.0)
+}
+
 /// A workspace's media in the index of lists.
 #[must_use]
 pub fn media_list(workspace: WorkspaceId) -> String {
@@ -414,6 +549,33 @@ pub fn contact_events_list(workspace: WorkspaceId, contact: ContactId) -> String
     format!("WS#{workspace}#CONTACT#{contact}#EVENTS")
 }
 
+/// An account's conversations in which the person last wrote on this day, in the index of lists.
+#[must_use]
+pub fn conversations_list(workspace: WorkspaceId, account: AccountId, date: &str) -> String {
+    format!("WS#{workspace}#ACCOUNT#{account}#CONVERSATIONS#{date}")
+}
+
+/// What Meta tells of an account and of its templates, in the index of lists.
+#[must_use]
+pub fn notices_list(workspace: WorkspaceId, account: AccountId) -> String {
+    format!("WS#{workspace}#ACCOUNT#{account}#NOTICES")
+}
+
+/// What the sort key of an account in the watchdog's list starts with.
+pub const DUE_ACCOUNT_PREFIX: &str = "ACCOUNT#";
+
+/// An account in the watchdog's list: it is probed.
+#[must_use]
+pub fn probed(account: AccountId) -> Key {
+    Key::new(DUE_PK, format!("{DUE_ACCOUNT_PREFIX}{account}"))
+}
+
+/// What the probes of an account found on a day.
+#[must_use]
+pub fn probes(workspace: WorkspaceId, account: AccountId, date: &str) -> Key {
+    Key::new(self::account(workspace, account).pk, format!("PROBES#{date}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -444,6 +606,9 @@ mod tests {
         let Key { pk, sk } = event(Some(WorkspaceId::FIRST), None, id, UnixMillis(1_790_000_000_000));
         let partition = read_event_partition(&pk).unwrap();
         assert_eq!((partition.date.as_str(), partition.shard), ("2026-09-21", activity::shard_of(id)));
+        assert_eq!(account_of_event(&pk), None);
+        let account = AccountId::new(UnixMillis(1));
+        assert_eq!(account_of_event(&event(None, Some(account), id, UnixMillis(1)).pk), Some(account));
         assert_eq!((partition.workspace, partition.account), (WorkspaceId::FIRST, None));
         assert!(sk.starts_with("001790000000000#evt_"));
         assert_eq!(read_attempt(&pk, &sk), None);

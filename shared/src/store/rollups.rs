@@ -77,6 +77,20 @@ impl Rollups {
     /// # Errors
     /// [`StoreError`].
     pub async fn items(&self, pk: &str, prefix: &str) -> Result<Vec<CounterItem>, StoreError> {
+        self.query(partition_condition(prefix), partition_values(pk, prefix)).await
+    }
+
+    /// The counter items of a partition whose sort keys lie between these two, both included.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn items_between(&self, pk: &str, first: &str, last: &str) -> Result<Vec<CounterItem>, StoreError> {
+        let mut values = partition_values(pk, "");
+        values.extend([(":first".to_owned(), text(first)), (":last".to_owned(), text(last))]);
+        self.query("pk = :pk AND sk BETWEEN :first AND :last", values).await
+    }
+
+    async fn query(&self, condition: &str, values: Item) -> Result<Vec<CounterItem>, StoreError> {
         let mut found = Vec::new();
         let mut start = None;
         loop {
@@ -84,8 +98,8 @@ impl Rollups {
                 .client
                 .query()
                 .table_name(&self.table)
-                .key_condition_expression(partition_condition(prefix))
-                .set_expression_attribute_values(Some(partition_values(pk, prefix)))
+                .key_condition_expression(condition)
+                .set_expression_attribute_values(Some(values.clone()))
                 .consistent_read(true)
                 .set_exclusive_start_key(start.take())
                 .send()

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use shared::attempt::{Attempt, Flag, Stage};
 use shared::rollup::Counts;
+use shared::rollup::account_day::Days;
 use shared::rollup::histogram::bucket;
 use shared::rollup::tally::{Tally, VariantTally};
 
@@ -191,6 +192,39 @@ pub(crate) fn check_minutes<'a>(
         }
     }
     prop_assert_eq!(counted, expected, "minutes");
+    Ok(())
+}
+
+/// The account's days hold each message once, on the day on which it happened.
+pub(crate) fn check_days(lives: &[&Life], days: &Days) -> Result<(), TestCaseError> {
+    let mut expected: BTreeMap<(String, &str), i64> = BTreeMap::new();
+    let mut count = |second: i64, name: &'static str| *expected.entry((at(second).date(), name)).or_default() += 1;
+    for truth in lives.iter().map(|life| Truth(life)) {
+        use Flag::{Accepted, Clicked, Delivered, OptedOut, Read, Replied, Sent};
+        let earliest = |flags: &[Flag]| flags.iter().filter_map(|flag| truth.second(*flag)).min();
+        if let Some(second) = earliest(&[Accepted, Sent, Delivered, Read, Clicked, Replied]) {
+            count(second, "sent");
+        }
+        if let Some(second) = earliest(&[Delivered, Read, Clicked, Replied]) {
+            count(second, "delivered");
+        }
+        if let Some(second) = truth.second(OptedOut) {
+            count(second, "opted_out");
+        }
+        let failure = truth.failure().filter(|_| truth.fate() == Fate::Failed);
+        if let Some((second, _)) = failure {
+            count(second, "failed");
+            if !truth.reached(Stage::Sent) {
+                count(second, "refused");
+            }
+        }
+    }
+    let names = ["sent", "delivered", "opted_out", "failed", "refused"];
+    let counted: BTreeMap<(String, &str), i64> = names
+        .into_iter()
+        .flat_map(|name| days.by_day(name).map(move |(date, n)| ((date.to_owned(), name), n)))
+        .collect();
+    prop_assert_eq!(counted, expected, "days");
     Ok(())
 }
 

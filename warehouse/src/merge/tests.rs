@@ -1,3 +1,5 @@
+#![allow(clippy::print_stdout, reason = "a test prints what it measures")]
+
 use proptest::prelude::*;
 use serde_json::{Map, Value};
 use shared::activity::id_of;
@@ -122,4 +124,25 @@ fn rewriting_changes_what_is_asked_for_and_nothing_else() {
     assert_eq!(after[1], before[1]);
     assert_eq!(after[0].cells[crate::row::column::DATA], Cell::text(r#"{"erased":true}"#));
     assert!(rewrite(&file.reopen().unwrap(), |_| false).unwrap().is_none());
+}
+
+/// `cargo test --release -p warehouse million -- --ignored --nocapture`
+#[test]
+#[ignore = "a measurement"]
+fn a_million_events_of_one_hour_take_little_memory() {
+    let partition = Partition::of(UnixMillis(0));
+    let status = || std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let peak = || status().lines().find(|line| line.starts_with("VmHWM")).unwrap_or_default().to_owned();
+    let mut file: Option<NamedTempFile> = None;
+    for part in 0..10 {
+        let rows = (0..100_000).map(|n| part * 100_000 + n).map(|n: u32| event(n, i64::from(n) % HOUR, false));
+        let mut batch = Batch::default();
+        rows.for_each(|row| batch.add(row));
+        let existing = file.as_ref().map(|file| file.reopen().unwrap());
+        let begun = std::time::Instant::now();
+        let merged = merge(&partition, existing.as_ref(), batch).unwrap().unwrap();
+        let bytes = merged.file.as_file().metadata().unwrap().len();
+        println!("{} rows: {bytes} bytes, {:?}, {}", (part + 1) * 100_000, begun.elapsed(), peak());
+        file = Some(merged.file);
+    }
 }

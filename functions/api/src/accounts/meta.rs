@@ -25,6 +25,8 @@ pub(crate) async fn refresh(
     let account = find(&api, caller, &id).await?;
     // An account of before this route was written would not hear what Meta tells about its business account.
     api.core.route_waba(&account).await?;
+    // Nor would anybody look at it.
+    api.core.watch_account(&account).await?;
     let token = api.secrets.token_of(&account).await?;
     // Before the question: what a webhook tells while Meta answers is newer.
     let now = UnixMillis::now();

@@ -344,7 +344,8 @@ fn new_send(settings: &BTreeMap<String, String>, clients: &Clients, secrets: &Se
 }
 
 fn new_dispatch(settings: &BTreeMap<String, String>, clients: &Clients) -> dispatch::Dispatch {
-    dispatch::Dispatch::new(dispatch::Config::read(Settings::from_values(settings.clone())).unwrap(), clients)
+    let config = dispatch::Config::read(Settings::from_values(settings.clone())).unwrap();
+    dispatch::Dispatch::new(config, clients, Secrets::in_memory()).unwrap()
 }
 
 fn event(body: &str) -> SqsEvent {

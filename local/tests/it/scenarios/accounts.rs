@@ -23,7 +23,7 @@ async fn call(stack: &Stack, method: reqwest::Method, path: &str, body: &Value) 
 }
 
 /// Posts a notice about the business account as Meta would.
-async fn notice(stack: &Stack, field: &str, at: UnixMillis, value: &Value) {
+pub(super) async fn notice(stack: &Stack, field: &str, at: UnixMillis, value: &Value) {
     let body = json!({
         "object": "whatsapp_business_account",
         "entry": [{"id": WABA, "time": at.seconds(), "changes": [{"field": field, "value": value}]}],

@@ -1,0 +1,79 @@
+//! Who stands before a function that anybody can call: address, country and user agent of a request.
+
+use http::HeaderMap;
+use subtle::ConstantTimeEq;
+
+/// Longest user agent kept, in bytes.
+const MAX_USER_AGENT_BYTES: usize = 512;
+
+/// A visitor, as far as the request tells. Personal, so it has no `Debug`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Viewer {
+    /// Their address.
+    pub ip: Option<String>,
+    /// Their country as a trusted edge tells it (ISO 3166 alpha-2).
+    pub country: Option<String>,
+    /// Their user agent, at most 512 bytes.
+    pub user_agent: Option<String>,
+}
+
+impl Viewer {
+    /// From a request's headers and the address that it came from. `edge_secret` is what our own CloudFront distribution
+    /// sends as `x-edge-secret`; only with it are its headers believed.
+    #[must_use]
+    pub fn of(headers: &HeaderMap, source_ip: Option<String>, edge_secret: Option<&str>) -> Self {
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        let given = headers.get("x-edge-secret").map(http::HeaderValue::as_bytes);
+        let edge = edge_secret.zip(given).is_some_and(|(expected, given)| given.ct_eq(expected.as_bytes()).into());
+        let viewer_ip = text("cloudfront-viewer-address").filter(|_| edge).and_then(|address| {
+            // `ip:port`, and an IPv6 address comes without brackets: the last colon is the port's.
+            address.rsplit_once(':').map(|(ip, _)| ip.to_owned())
+        });
+        Self {
+            ip: viewer_ip.or(source_ip),
+            country: text("cloudfront-viewer-country").filter(|_| edge).map(str::to_owned),
+            user_agent: text("user-agent").map(|agent| shorten(agent, MAX_USER_AGENT_BYTES).to_owned()),
+        }
+    }
+}
+
+fn shorten(text: &str, max_bytes: usize) -> &str {
+    let end = (0..=max_bytes.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    &text[..end]
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderName, HeaderValue};
+
+    use super::*;
+
+    #[test]
+    fn a_user_agent_is_cut_between_characters() {
+        assert_eq!(shorten("añb", 2), "a");
+        assert_eq!(shorten("añb", 3), "añ");
+        assert_eq!(shorten("a", 512), "a");
+    }
+
+    #[test]
+    fn only_our_own_edge_is_believed() {
+        let headers = |secret: &'static str| {
+            let pairs = [
+                ("x-edge-secret", secret),
+                ("cloudfront-viewer-address", "2001:db8::1:443"),
+                ("cloudfront-viewer-country", "MY"),
+            ];
+            HeaderMap::from_iter(
+                pairs.map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))),
+            )
+        };
+        let of = |secret, expected: Option<&str>| {
+            let viewer = Viewer::of(&headers(secret), Some("192.0.2.1".to_owned()), expected);
+            (viewer.ip.unwrap(), viewer.country)
+        };
+        assert_eq!(of("right", Some("right")), ("2001:db8::1".to_owned(), Some("MY".to_owned())));
+        for (secret, expected) in [("wrong", Some("right")), ("", None), ("right", None)] {
+            assert_eq!(of(secret, expected), ("192.0.2.1".to_owned(), None));
+        }
+    }
+}
