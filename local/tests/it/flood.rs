@@ -4,7 +4,7 @@
 //!
 //! The large run, with its figures (events, and what else can be set, by environment variables):
 //!
-//! `EVENTS=1000000 cargo test --profile flood -p local --test it flood::a_million -- --ignored --nocapture --exact`
+//! `EVENTS=1000000 cargo test --profile flood -p local --test it flood::a_million -- --ignored --nocapture`
 
 mod archive;
 mod check;
@@ -117,8 +117,8 @@ fn posts(world: &World, random: &mut StdRng) -> Vec<Post> {
     posts
 }
 
-/// Runs a plan; fails when anything differs from the truth.
-async fn flood(plan: &Plan) {
+/// Runs a plan; fails when anything differs from the truth. The highest memory of the run's first and of its last half, in MiB.
+async fn flood(plan: &Plan) -> (u64, u64) {
     let folder = tempfile::tempdir().unwrap();
     let world = World::new(plan.seed, plan.events);
     let begun = Instant::now();
@@ -139,8 +139,7 @@ async fn flood(plan: &Plan) {
     let took = begun.elapsed().as_secs_f64();
     let events = world.events as f64;
     println!("taken in within {took:.0} s: {:.0} events/s, {:.0} updates/s", events / took, updates as f64 / took);
-    let (first, second) = meter.report();
-    assert!(second < first.max(100) * 2, "the memory grows: {first} MiB, then {second} MiB");
+    let memory = meter.report();
 
     let stack = Stack::start(process::options(folder.path(), Mischief::default())).await.unwrap();
     counters_come_to_rest(&world, &stack).await;
@@ -149,6 +148,7 @@ async fn flood(plan: &Plan) {
     let (overflow, _) = objects(&folder.path().join("s3"));
     println!("every row and every counter is as it must be; {overflow} objects in the bucket");
     stack.shutdown().await;
+    memory
 }
 
 /// Sends everything while the process is killed now and then; comes back when all of it was taken in.
@@ -361,5 +361,6 @@ async fn a_flood_through_faults_and_a_kill_ends_in_the_truth() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes half an hour; prints its figures"]
 async fn a_million_events_through_faults_and_kills_end_in_the_truth() {
-    flood(&Plan::from_environment(1_000_000, 12)).await;
+    let (first, second) = flood(&Plan::from_environment(1_000_000, 12)).await;
+    assert!(second < first * 3 / 2, "the memory grows: {first} MiB, then {second} MiB");
 }
