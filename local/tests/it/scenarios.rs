@@ -10,6 +10,7 @@ mod faults;
 mod funnel;
 mod graph;
 mod health;
+mod identity;
 mod kill;
 mod lifecycle;
 mod media;
