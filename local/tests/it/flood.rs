@@ -10,6 +10,7 @@ mod archive;
 mod check;
 mod counters;
 mod meter;
+mod parquet;
 pub(crate) mod process;
 pub(crate) mod seeding;
 pub(crate) mod wire;
