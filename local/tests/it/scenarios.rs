@@ -6,6 +6,7 @@ mod audit;
 mod browser;
 mod consent;
 mod contacts;
+mod erasure;
 mod faults;
 mod funnel;
 mod graph;

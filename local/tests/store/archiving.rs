@@ -290,7 +290,8 @@ async fn all_samples_on_three_days_leave_the_rows_of_the_first() {
     samples.push(notification(&json!({"statuses": [{"no": "status"}], "novelties": [{"a": 1}]})));
     let mut first = BTreeMap::new();
     for day in 0..3 {
-        let at = UnixMillis(NOW.0 + day * DAY_MS);
+        // Later than any time in the samples.
+        let at = UnixMillis(NOW.0 + (100 + day) * DAY_MS);
         let messages: Vec<_> =
             samples.iter().enumerate().map(|(n, body)| webhook(&format!("d{day}-{n}"), at, body.as_str())).collect();
         assert!(world.hand_over(&messages).await.is_empty());
