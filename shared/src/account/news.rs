@@ -89,8 +89,9 @@ impl Account {
                 }
             }
             Told::Restricted { reason, until } => {
+                // Whether it holds or not, it is among the notices, in whatever order they come.
+                self.note(at, reason);
                 if newer(&mut self.standing_at, at, false) {
-                    self.note(at, reason);
                     // A webhook may come when the restriction is over; it has taken the place of the one before.
                     if until.is_none_or(|until| until > now) {
                         self.pause(&Pause { reason: reason.clone(), until: *until, by: AccountPausedBy::Meta });
@@ -100,8 +101,8 @@ impl Account {
                 }
             }
             Told::Reinstated => {
+                self.note(at, "Meta has reinstated the business account");
                 if newer(&mut self.standing_at, at, false) {
-                    self.note(at, "Meta has reinstated the business account");
                     self.end_metas_pause();
                 }
             }
