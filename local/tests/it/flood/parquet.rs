@@ -15,7 +15,7 @@ use shared::time::UnixMillis;
 use super::world::World;
 
 /// What is read of each row.
-const COLUMNS: [&str; 3] = ["id", "type", "at"];
+const COLUMNS: [&str; 3] = ["id", "type", "occurred_at"];
 
 /// Merges what is staged and holds it against the attempts and the events of the feed, which are as they must be; what is
 /// wrong.
