@@ -170,9 +170,7 @@ impl Checked<'_> {
     fn message(&mut self, wamid: &str, event: &Event) -> Option<keys::Key> {
         let (life, reply) = self.reply(wamid)?;
         let n = life.n;
-        if *self.contacts.entry(n / CAMPAIGNS).or_insert(event.contact?) != event.contact? {
-            return None;
-        }
+        self.is_theirs(n / CAMPAIGNS, event)?;
         let Content::MessageReceived { from, kind, campaign, recipient, raw, .. } = &event.content else { return None };
         let Kept::Inline(raw) = raw else { return None };
         let raw: serde_json::Value = serde_json::from_str(raw).ok()?;
@@ -186,14 +184,16 @@ impl Checked<'_> {
     }
 
     /// A message that asks to stop, or a status that tells of it.
-    fn stop(&self, wamid: Option<&str>, event: &Event) -> Option<keys::Key> {
+    fn stop(&mut self, wamid: Option<&str>, event: &Event) -> Option<keys::Key> {
         if let Some(wamid) = wamid {
             let (life, reply) = self.reply(wamid)?;
+            self.is_theirs(life.n / CAMPAIGNS, event)?;
             let identity = ["opt_out", &self.account(&life), "message", wamid];
             return (reply.text == "Stop").then(|| self.key(&life, reply.at_s, &identity));
         }
         let Content::ContactOptedOut(report) = &event.content else { return None };
         let person: u32 = report.from.as_deref()?.strip_prefix("60123")?.parse().ok()?;
+        self.is_theirs(person, event)?;
         let digits = World::digits(person);
         let lives = (0..CAMPAIGNS).filter_map(|campaign| self.known(person * CAMPAIGNS + campaign));
         lives
@@ -211,6 +211,12 @@ impl Checked<'_> {
                     .collect::<Vec<_>>()
             })
             .find(|key| key.sk.ends_with(&event.id.to_string()))
+    }
+
+    /// Each person is one contact, whatever told of them.
+    fn is_theirs(&mut self, person: u32, event: &Event) -> Option<()> {
+        let contact = event.contact?;
+        (*self.contacts.entry(person).or_insert(contact) == contact).then_some(())
     }
 
     fn reply(&self, wamid: &str) -> Option<(Life, Reply)> {
@@ -260,15 +266,21 @@ impl Checked<'_> {
     fn nothing_is_missing(&mut self) {
         let mut expected: BTreeMap<String, usize> = BTreeMap::new();
         let mut last_inbound: BTreeMap<(u32, usize), i64> = BTreeMap::new();
+        // Whoever writes, or has stopped marketing messages, becomes a contact.
+        let mut people: BTreeSet<u32> = BTreeSet::new();
         let mut add = |kind: &str, n: usize| *expected.entry(kind.to_owned()).or_default() += n;
         for life in self.world.numbers().map(|n| self.world.life(n)) {
             for update in &life.updates {
                 match update {
-                    Update::Status(status) if status.code == Some(STOPPED_MARKETING) => add("contact.opted_out", 1),
+                    Update::Status(status) if status.code == Some(STOPPED_MARKETING) => {
+                        add("contact.opted_out", 1);
+                        people.insert(life.n / CAMPAIGNS);
+                    }
                     Update::Status(_) => {}
                     Update::Reply(reply) => {
                         add("message.received", 1);
                         add("contact.opted_out", usize::from(reply.text == "Stop"));
+                        people.insert(life.n / CAMPAIGNS);
                         let last = last_inbound.entry((life.n / CAMPAIGNS, life.account)).or_default();
                         *last = (*last).max(reply.at_s * 1_000);
                     }
@@ -278,8 +290,7 @@ impl Checked<'_> {
             }
             add("link.clicked", life.clicks.len());
         }
-        let writers: BTreeSet<u32> = last_inbound.keys().map(|(person, _)| *person).collect();
-        add("contact.created", writers.len());
+        add("contact.created", people.len());
         expected.retain(|_, n| *n > 0);
         let (found, attempts) = (self.events.clone(), self.attempts);
         if found != expected {
@@ -289,9 +300,9 @@ impl Checked<'_> {
             self.wrong(|| format!("{attempts} attempts instead of {}", self.world.numbers().len()));
         }
         let theirs: BTreeSet<ContactId> = self.contacts.values().copied().collect();
-        if theirs != self.created || theirs.len() != writers.len() {
+        if theirs != self.created || theirs.len() != people.len() {
             let (theirs, created) = (theirs.len(), self.created.len());
-            self.wrong(|| format!("{} people wrote as {theirs} contacts, {created} were created", writers.len()));
+            self.wrong(|| format!("{} people are {theirs} contacts, {created} were created", people.len()));
         }
         let found = std::mem::take(&mut self.last_inbound);
         let expected: BTreeMap<(String, String), i64> = last_inbound
