@@ -60,7 +60,7 @@ enum Entry<'a> {
     /// An event of the feed.
     Event(&'a EventPlace),
     /// Something that became of a message of ours.
-    Step(Published, &'a Attempt),
+    Step(Box<Published>, &'a Attempt),
 }
 
 /// How the step of a message ranks among those of its second.
@@ -126,7 +126,7 @@ fn entries(way: &Way) -> Vec<(Place, Entry<'_>)> {
         let steps = steps.filter(|step| !matches!(step.kind.as_str(), "message.clicked" | "message.replied"));
         steps.map(move |step| {
             let place = Place { at: step.at, rank: rank(&step.kind), id: step.id };
-            (place, Entry::Step(step, attempt))
+            (place, Entry::Step(Box::new(step), attempt))
         })
     });
     events.chain(steps).collect()
@@ -152,7 +152,7 @@ async fn shown(
                 let (account, event) = events.get(&place.id)?;
                 Some(View::of_event(workspace, *account, event))
             }
-            Entry::Step(step, attempt) => Some(View::of_step(step.clone(), attempt)),
+            Entry::Step(step, attempt) => Some(View::of_step((**step).clone(), attempt)),
         })
         .collect();
     let campaigns: BTreeSet<CampaignId> = views.iter().filter_map(|view| view.base.campaign).collect();
