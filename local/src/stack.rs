@@ -95,6 +95,9 @@ const PUBLISHED_TOGETHER: Duration = Duration::from_millis(500);
 /// A page that was out so long is given out again. Longer than a page of 100 at one message a second takes in parts.
 const PAGE_FORGOTTEN_AFTER_S: u64 = 30;
 
+/// On one machine nothing is under way for longer than this.
+const ERASURE_SETTLES_AFTER_S: u64 = 3;
+
 impl Stack {
     /// Starts everything. What a killed process left in the data directory is taken up where it was.
     ///
@@ -301,8 +304,13 @@ fn settings_of(credentials: &Credentials, base_url: &str, graph_url: &str) -> BT
         ("LINK_BASE_URL".to_owned(), format!("{base_url}/l")),
         ("ADMIN_API_KEY_SHA256".to_owned(), KeyHash::of(&credentials.admin_key).to_string()),
         ("PAGE_FORGOTTEN_AFTER_S".to_owned(), PAGE_FORGOTTEN_AFTER_S.to_string()),
+        ("ERASURE_SETTLES_AFTER_S".to_owned(), ERASURE_SETTLES_AFTER_S.to_string()),
+        // Whoever runs the stack here may call what is here, such as n8n on this machine.
+        ("DELIVER_ALLOW_PRIVATE".to_owned(), true.to_string()),
     ]);
-    for name in ["META_GRAPH_VERSION", "LINK_BASE_URL", "GEOIP_CITY_DB", "EDGE_SECRET", "RETENTION"] {
+    let more =
+        ["META_GRAPH_VERSION", "LINK_BASE_URL", "GEOIP_CITY_DB", "EDGE_SECRET", "RETENTION", "DELIVER_ALLOW_PRIVATE"];
+    for name in more {
         if let Ok(value) = std::env::var(name) {
             settings.insert(name.to_owned(), value);
         }
@@ -343,6 +351,12 @@ async fn start_sources(
         drain_within: Duration::from_secs(5),
         ..queue(&resources.dispatch.url, 10, Duration::from_millis(50), 4)
     };
+    let parcels = SqsSource {
+        function_timeout: Duration::from_secs(120),
+        // What is cut off is posted again at the next start.
+        drain_within: Duration::from_secs(5),
+        ..queue(&resources.deliver.url, 10, Duration::ZERO, 8)
+    };
     let counted = StreamSource {
         batch_size: 500,
         max_retries: None,
@@ -364,6 +378,8 @@ async fn start_sources(
         counted.start(calls.streams(), Arc::clone(&functions.rollup)).await?,
         published.start(calls.streams(), Arc::clone(&functions.publish)).await?,
         compaction.start(Arc::clone(&functions.compact)),
+        parcels.start(calls.sqs(), Arc::clone(&functions.deliver)).await?,
         Schedule::new("dispatch-watchdog", TICK).start(Arc::clone(&functions.dispatch)),
+        Schedule::new("deliver-watchdog", TICK).start(Arc::clone(&functions.deliver)),
     ])
 }

@@ -16,7 +16,8 @@ use shared::link::ShortLinks;
 use shared::link::code::{KeyId, LinkId};
 use shared::meta::signature::{self, AppSecret};
 use shared::meta::webhook;
-use shared::queue::{self, DispatchCommand, Inbound, SendCommand};
+use shared::queue::{self, DeliverCommand, DispatchCommand, Inbound, SendCommand};
+use shared::time::UnixMillis;
 
 /// The settings that the README names.
 const APP_SECRET: &str = "test_app_secret";
@@ -160,6 +161,16 @@ fn a_replay_names_its_tables_and_begins_at_the_beginning() {
     );
     assert_eq!(job.phase, replay::Phase::Tables);
     assert!(job.from.is_some() && job.to.is_none());
+}
+
+#[test]
+fn deliver_takes_a_parcel_and_the_schedule() {
+    let [DeliverCommand::Parcel { parcel }] = messages("deliver-sqs", ":thirdtick-deliver")[..] else {
+        panic!("not one parcel")
+    };
+    assert_eq!(parcel.due_at, UnixMillis(0));
+    let tick: Value = event("deliver-schedule");
+    assert_eq!((tick.get("Records"), tick["source"].as_str()), (None, Some("aws.scheduler")));
 }
 
 #[test]

@@ -17,7 +17,7 @@ use self::reported::{
 };
 use crate::attempt::{AttemptKey, Seq, Shard};
 use crate::campaign::VariantIndex;
-use crate::id::{AccountId, CampaignId, ContactId, EventId, WorkspaceId};
+use crate::id::{AccountId, CampaignId, ContactId, EventId, WebhookId, WorkspaceId};
 use crate::link::code::LinkId;
 use crate::retention::Kind;
 use crate::time::UnixMillis;
@@ -336,6 +336,14 @@ pub enum Content {
         /// The item as Meta sent it.
         raw: Kept,
     },
+    /// A subscription to events was switched off, for nothing arrived any more.
+    #[serde(rename = "webhook.disabled")]
+    WebhookDisabled {
+        /// The subscription.
+        webhook: WebhookId,
+        /// For people.
+        reason: String,
+    },
 }
 
 impl Content {
@@ -421,6 +429,7 @@ impl Content {
             Self::Custom(report) => report.name.as_str(),
             Self::MetaReported { .. } => "meta.reported",
             Self::MetaQuarantined { .. } => "meta.quarantined",
+            Self::WebhookDisabled { .. } => "webhook.disabled",
         }
     }
 

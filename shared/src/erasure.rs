@@ -5,14 +5,16 @@
 //! when a whole pass finds nothing. So it does not rest on any list of places where a person might be, and what was
 //! written behind the first pass (a send that was under way, a webhook on the queue) is found by the next.
 
+pub mod object;
 pub mod person;
 pub mod record;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
+use ulid::Ulid;
 
-pub use self::person::{Names, Person};
+pub use self::person::{Names, Person, TooManyNames};
 use crate::id::{ContactId, ErasureId, WorkspaceId};
 use crate::time::UnixMillis;
 
@@ -39,6 +41,9 @@ pub struct Pass {
     /// When it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<UnixMillis>,
+    /// A runner has died in it, and what that one had changed may not be counted: it cannot be the last.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub interrupted: bool,
     /// Rows and objects looked at, by kind.
     pub looked_at: BTreeMap<String, u64>,
     /// Rows and objects that named a person and do not any more, by kind.
@@ -59,7 +64,7 @@ impl Pass {
     /// Whether nothing was found.
     #[must_use]
     pub fn is_clean(&self) -> bool {
-        self.erased.is_empty()
+        self.erased.is_empty() && !self.interrupted
     }
 }
 
@@ -102,6 +107,9 @@ pub struct PassUnderWay {
     pub v: u8,
     /// The erasures it is made for; one that is asked for later waits for the next pass.
     pub erasures: BTreeSet<ErasureId>,
+    /// Who is at it; none between two runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runner: Option<Ulid>,
     /// Where it is.
     pub place: Place,
     /// What it has found so far.

@@ -190,8 +190,9 @@ fn errors(days: &Days, figures: &Figures) -> Option<Loss> {
             figures.failed_7d,
             most.join(", ")
         ),
-        action: "look at the errors in the campaigns' reports; numbers without WhatsApp (131026) should leave the audience"
-            .to_owned(),
+        action:
+            "look at the errors in the campaigns' reports; numbers without WhatsApp (131026) should leave the audience"
+                .to_owned(),
         ..loss
     })
 }

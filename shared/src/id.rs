@@ -150,6 +150,21 @@ prefixed_id!(
     WriteKeyId,
     "wk"
 );
+prefixed_id!(
+    /// A subscription to events, which are posted to an address.
+    WebhookId,
+    "whk"
+);
+prefixed_id!(
+    /// One event on its way to one subscription: what receivers get as `webhook-id`.
+    DeliveryId,
+    "dlv"
+);
+prefixed_id!(
+    /// Some deliveries of one subscription that are posted together.
+    ParcelId,
+    "pcl"
+);
 
 impl WorkspaceId {
     /// The workspace that every deployment starts with.

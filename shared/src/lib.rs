@@ -3,6 +3,9 @@
 //! Rules (`attempt`, `campaign`, `safety`, `local_time`, `region`, `price`, `throttle`, `link`, `rollup`, `journey`,
 //! `health`) are plain functions over plain types: no AWS types, no clock of their own. The outside worlds are `store`
 //! (DynamoDB), `queue` (SQS), `blob` (S3), `secrets`, `meta` (the Cloud API) and `http` (what our own API has in common).
+//! Rules (`attempt`, `campaign`, `safety`, `local_time`, `region`, `price`, `throttle`, `link`, `rollup`, `report`) are
+//! plain functions over plain types: no AWS types, no clock of their own. The outside worlds are `store` (DynamoDB),
+//! `queue` (SQS), `blob` (S3), `secrets`, `meta` (the Cloud API), `outbound` (addresses that users name) and `http` (what our own API has in common).
 
 pub mod account;
 pub mod activity;
@@ -28,6 +31,7 @@ pub mod link;
 pub mod local_time;
 pub mod media;
 pub mod meta;
+pub mod outbound;
 pub mod phone;
 pub mod preflight;
 pub mod price;
@@ -41,6 +45,7 @@ pub mod secrets;
 pub mod sheet;
 pub mod skipped;
 pub mod store;
+pub mod subscription;
 pub mod telemetry;
 pub mod template;
 pub mod throttle;

@@ -12,6 +12,7 @@ use crate::campaign::PageNumber;
 use crate::collected::Collected;
 use crate::id::{AccountId, CampaignId, EventId, ImportId, WorkspaceId, ulid_at};
 use crate::store::keys::Key;
+use crate::subscription::parcel::ParcelKey;
 use crate::time::UnixMillis;
 use crate::told::ToldEvents;
 
@@ -116,6 +117,11 @@ pub enum DispatchCommand {
         /// Which.
         campaign: CampaignId,
     },
+    /// Take the people out of the table and the bucket whose erasure was asked for: a job.
+    Erase {
+        /// Whose they are.
+        workspace: WorkspaceId,
+    },
     /// Go on with this import of contacts: a job.
     Import {
         /// Whose it is.
@@ -130,7 +136,7 @@ impl DispatchCommand {
     /// watchdog asks for it again.
     #[must_use]
     pub const fn is_job(&self) -> bool {
-        matches!(self, Self::Plan { .. } | Self::Import { .. })
+        matches!(self, Self::Plan { .. } | Self::Import { .. } | Self::Erase { .. })
     }
 }
 
@@ -165,6 +171,17 @@ pub enum SendCommand {
         account: AccountId,
         /// The event of the word.
         word: EventId,
+    },
+}
+
+/// Work for `deliver`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum DeliverCommand {
+    /// Post the deliveries of this parcel.
+    Parcel {
+        /// Which; its row tells whose it is.
+        parcel: ParcelKey,
     },
 }
 
@@ -350,6 +367,15 @@ mod tests {
             assert_eq!(serde_json::to_value(&message).unwrap(), golden);
             assert!(!format!("{message:?}").contains("6012"), "a log may show it");
         }
+    }
+
+    #[test]
+    fn a_parcel_on_its_queue_keeps_its_shape() {
+        let id = "pcl_01J00000000000000000000000".parse().unwrap();
+        let command = DeliverCommand::Parcel { parcel: ParcelKey { id, due_at: UnixMillis(7) } };
+        let text = r#"{"kind":"parcel","parcel":{"id":"pcl_01J00000000000000000000000","due_at":7}}"#;
+        assert_eq!(serde_json::to_string(&command).unwrap(), text);
+        assert_eq!(read::<DeliverCommand>(Some(text)).unwrap(), command);
     }
 
     #[test]

@@ -1,5 +1,7 @@
-//! Access tokens of business phone numbers: in SSM Parameter Store (SecureString) on AWS, in a file with mode 600 on one
+//! Access tokens of business phone numbers and the secrets that webhooks are signed with: in SSM Parameter Store (SecureString) on AWS, in a file with mode 600 on one
 //! machine, in memory for a stack that leaves nothing behind. Never in a table, never in a log, never given back by the API.
+
+mod signing;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -73,6 +75,7 @@ pub enum SecretError {
 pub struct Secrets {
     kept: Kept,
     cache: Arc<Mutex<HashMap<AccountId, Cached>>>,
+    signing: signing::Cache,
 }
 
 #[derive(Clone, Debug)]
@@ -115,7 +118,7 @@ impl Secrets {
     }
 
     fn kept_in(kept: Kept) -> Self {
-        Self { kept, cache: Arc::default() }
+        Self { kept, cache: Arc::default(), signing: signing::Cache::default() }
     }
 
     /// Keeps the account's token, replacing the one before.
@@ -128,30 +131,7 @@ impl Secrets {
         account: AccountId,
         token: &AccessToken,
     ) -> Result<(), SecretError> {
-        let name = token_name(workspace, account);
-        match &self.kept {
-            Kept::Ssm { client, prefix } => {
-                client
-                    .put_parameter()
-                    .name(format!("{prefix}/{name}"))
-                    .value(token.expose())
-                    .r#type(ParameterType::SecureString)
-                    .overwrite(true)
-                    .send()
-                    .await
-                    .map_err(|error| SecretError::Unavailable(DisplayErrorContext(&error).to_string()))?;
-            }
-            Kept::File(path) => {
-                let path = path.lock().unwrap_or_else(PoisonError::into_inner);
-                let mut secrets = read_file(&path)?;
-                secrets.insert(name, token.expose().to_owned());
-                write_private_file(&path, &serde_json::to_vec_pretty(&secrets)?)?;
-            }
-            Kept::Memory(secrets) => {
-                let mut secrets = secrets.lock().unwrap_or_else(PoisonError::into_inner);
-                secrets.insert(name, token.expose().to_owned());
-            }
-        }
+        self.kept.put(token_name(workspace, account), token.expose().to_owned()).await?;
         self.remember(account, token.clone());
         Ok(())
     }
@@ -179,22 +159,7 @@ impl Secrets {
         if let Some(token) = self.remembered(account) {
             return Ok(token);
         }
-        let name = token_name(workspace, account);
-        let token = match &self.kept {
-            Kept::Ssm { client, prefix } => {
-                let found = client.get_parameter().name(format!("{prefix}/{name}")).with_decryption(true).send().await;
-                match found {
-                    Ok(found) => found.parameter.and_then(|parameter| parameter.value),
-                    Err(error) if error.as_service_error().is_some_and(|e| e.is_parameter_not_found()) => None,
-                    Err(error) => return Err(SecretError::Unavailable(DisplayErrorContext(&error).to_string())),
-                }
-            }
-            Kept::File(path) => {
-                let path = path.lock().unwrap_or_else(PoisonError::into_inner);
-                read_file(&path)?.remove(&name)
-            }
-            Kept::Memory(secrets) => secrets.lock().unwrap_or_else(PoisonError::into_inner).get(&name).cloned(),
-        };
+        let token = self.kept.get(&token_name(workspace, account)).await?;
         let token = token.map(|token| AccessToken::new(&token)).ok_or(SecretError::Missing(account))?;
         self.remember(account, token.clone());
         Ok(token)
@@ -208,6 +173,76 @@ impl Secrets {
     fn remembered(&self, account: AccountId) -> Option<AccessToken> {
         let cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         cache.get(&account).filter(|cached| cached.read.elapsed() < CACHED_FOR).map(|cached| cached.token.clone())
+    }
+}
+
+impl Kept {
+    async fn put(&self, name: String, value: String) -> Result<(), SecretError> {
+        match self {
+            Self::Ssm { client, prefix } => {
+                client
+                    .put_parameter()
+                    .name(format!("{prefix}/{name}"))
+                    .value(value)
+                    .r#type(ParameterType::SecureString)
+                    .overwrite(true)
+                    .send()
+                    .await
+                    .map_err(|error| SecretError::Unavailable(DisplayErrorContext(&error).to_string()))?;
+            }
+            Self::File(path) => {
+                let path = path.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut secrets = read_file(&path)?;
+                secrets.insert(name, value);
+                write_private_file(&path, &serde_json::to_vec_pretty(&secrets)?)?;
+            }
+            Self::Memory(secrets) => {
+                secrets.lock().unwrap_or_else(PoisonError::into_inner).insert(name, value);
+            }
+        }
+        Ok(())
+    }
+
+    async fn get(&self, name: &str) -> Result<Option<String>, SecretError> {
+        match self {
+            Self::Ssm { client, prefix } => {
+                let found = client.get_parameter().name(format!("{prefix}/{name}")).with_decryption(true).send().await;
+                match found {
+                    Ok(found) => Ok(found.parameter.and_then(|parameter| parameter.value)),
+                    Err(error) if error.as_service_error().is_some_and(|e| e.is_parameter_not_found()) => Ok(None),
+                    Err(error) => Err(SecretError::Unavailable(DisplayErrorContext(&error).to_string())),
+                }
+            }
+            Self::File(path) => {
+                let path = path.lock().unwrap_or_else(PoisonError::into_inner);
+                Ok(read_file(&path)?.remove(name))
+            }
+            Self::Memory(secrets) => Ok(secrets.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()),
+        }
+    }
+
+    /// A repeat changes nothing.
+    async fn forget(&self, name: &str) -> Result<(), SecretError> {
+        match self {
+            Self::Ssm { client, prefix } => {
+                match client.delete_parameter().name(format!("{prefix}/{name}")).send().await {
+                    Ok(_) => {}
+                    Err(error) if error.as_service_error().is_some_and(|e| e.is_parameter_not_found()) => {}
+                    Err(error) => return Err(SecretError::Unavailable(DisplayErrorContext(&error).to_string())),
+                }
+            }
+            Self::File(path) => {
+                let path = path.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut secrets = read_file(&path)?;
+                if secrets.remove(name).is_some() {
+                    write_private_file(&path, &serde_json::to_vec_pretty(&secrets)?)?;
+                }
+            }
+            Self::Memory(secrets) => {
+                secrets.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+            }
+        }
+        Ok(())
     }
 }
 

@@ -9,6 +9,7 @@ mod campaigns;
 mod consent;
 mod contacts;
 mod conversations;
+mod deliveries;
 mod erasures;
 mod expression;
 mod feed;
@@ -29,6 +30,7 @@ pub mod schema;
 mod templates;
 mod throttles;
 mod touches;
+mod webhooks;
 pub mod whole;
 mod write_keys;
 
@@ -49,6 +51,7 @@ pub use self::consent::{Confirmed, ONE_CONFIRMATION_IN, Outcome};
 pub use self::contacts::{
     Evidence, Found, Known, LookFor, Merged, Move, Resolved, Sighting, Unmerged, Upsert, Upserted,
 };
+pub use self::deliveries::{Recorded, Verdict};
 pub use self::erasures::Row;
 pub use self::feed::FeedDay;
 pub use self::halts::Followed;

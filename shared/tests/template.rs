@@ -9,6 +9,7 @@ use aws_sdk_dynamodb::types::StreamViewType;
 use shared::attempt::claim::CALL_TIMEOUT;
 use shared::queue::INLINE_LIMIT_BYTES;
 use shared::store::schema::{CORE, IndexSchema, KeyPair, ROLLUP, TableSchema};
+use shared::subscription::endpoint::LEASE;
 use shared::throttle::{LONGEST_RESERVATION, LONGEST_WAIT};
 use yaml_rust2::{Yaml, YamlLoader};
 
@@ -111,7 +112,7 @@ fn a_message_stays_invisible_for_six_times_the_time_that_its_function_has() {
         assert!(visibility >= 6 * timeout, "{name}: {visibility:?} and {timeout:?}");
         mapped += 1;
     }
-    assert_eq!(mapped, 3);
+    assert_eq!(mapped, 4);
 }
 
 #[test]
@@ -141,6 +142,12 @@ fn the_events_queue_takes_what_the_webhook_puts_on_it() {
 fn the_sender_has_time_for_the_last_slot_that_it_reserves() {
     let timeout = seconds(&resources()["SendFunction"]["Properties"]["Timeout"]);
     assert!(timeout > LONGEST_WAIT + LONGEST_RESERVATION + CALL_TIMEOUT * 2);
+}
+
+#[test]
+fn a_place_at_an_endpoint_outlasts_the_invocation_that_holds_it() {
+    let timeout = seconds(&resources()["DeliverFunction"]["Properties"]["Timeout"]);
+    assert!(LEASE > timeout);
 }
 
 #[test]

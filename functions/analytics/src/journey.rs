@@ -295,7 +295,8 @@ mod tests {
 
     #[test]
     fn a_cursor_is_read_back() {
-        let place = Place { at: UnixMillis(1_790_000_000_000), rank: 4, id: "evt_01J00000000000000000000000".parse().unwrap() };
+        let place =
+            Place { at: UnixMillis(1_790_000_000_000), rank: 4, id: "evt_01J00000000000000000000000".parse().unwrap() };
         assert_eq!(Place::read(&place.to_string()), Some(place));
         for text in ["", "1", "1-2", "1-2-3", "x-2-evt_01J00000000000000000000000"] {
             assert_eq!(Place::read(text), None, "{text}");

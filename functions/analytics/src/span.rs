@@ -47,9 +47,8 @@ pub(crate) fn read(from: Option<&str>, to: Option<&str>, now: UnixMillis) -> Res
 
 fn moment(pointer: &str, text: &str) -> Result<UnixMillis, Problem> {
     let whole = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() };
-    let at: Result<UnixMillis, _> = shared::time::rfc3339::deserialize(serde::de::value::StringDeserializer::<
-        serde::de::value::Error,
-    >::new(whole));
+    let at: Result<UnixMillis, _> =
+        shared::time::rfc3339::deserialize(serde::de::value::StringDeserializer::<serde::de::value::Error>::new(whole));
     at.map_err(|_| Problem::invalid(pointer, "must be a day or a time, such as 2026-11-21 or 2026-11-21T09:30:00Z"))
 }
 

@@ -130,10 +130,7 @@ impl Wanted {
                 let all = [Standing::WaitingForUs, Standing::WaitingForThem, Standing::Resolved];
                 let known = all.into_iter().find(|standing| standing.name() == name).map(Self::Standing);
                 known.ok_or_else(|| {
-                    Problem::invalid(
-                        "/state",
-                        "must be open, waiting_for_us, waiting_for_them, assigned or resolved",
-                    )
+                    Problem::invalid("/state", "must be open, waiting_for_us, waiting_for_them, assigned or resolved")
                 })
             }
         }
@@ -177,10 +174,10 @@ pub(crate) async fn of_account(
     let mut found: Vec<(ContactId, Conversation)> = Vec::new();
     let mut next = None;
     while day >= oldest {
-        let rows =
-            analytics.core.conversations_of_day(caller.workspace, account.id, &UnixMillis(day).date()).await?;
+        let rows = analytics.core.conversations_of_day(caller.workspace, account.id, &UnixMillis(day).date()).await?;
         let rows = rows.into_iter().filter(|(contact, row)| {
-            wanted.holds(row) && before.is_none_or(|before| (row.last_inbound_at.unwrap_or_default(), Some(*contact)) < before)
+            wanted.holds(row)
+                && before.is_none_or(|before| (row.last_inbound_at.unwrap_or_default(), Some(*contact)) < before)
         });
         found.extend(rows);
         if found.len() > limit {

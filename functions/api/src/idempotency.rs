@@ -26,6 +26,11 @@ const MAX_KEPT_BYTES: usize = 300 * 1024;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NewId(pub(crate) Ulid);
 
+/// Set by a handler on an answer that must not lie in the table, for there is a secret in it: a repeat runs the request again,
+/// with the same id, and the handler answers the same.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NotKept;
+
 /// Runs the request once, whatever number of times it is sent.
 pub(crate) async fn repeat(State(api): State<Arc<Api>>, mut request: Request, next: Next) -> Result<Response, Problem> {
     let now = UnixMillis::now();
@@ -65,8 +70,9 @@ pub(crate) async fn repeat(State(api): State<Arc<Api>>, mut request: Request, ne
 async fn keep(api: &Api, caller: Caller, key_hash: &str, response: Response) -> Result<Response, Problem> {
     let (head, body) = response.into_parts();
     let body = to_bytes(body, usize::MAX).await.map_err(|error| Problem::internal(&error))?;
-    let kept =
-        std::str::from_utf8(&body).ok().filter(|_| !head.status.is_server_error() && body.len() <= MAX_KEPT_BYTES);
+    let may_be_kept =
+        !head.status.is_server_error() && body.len() <= MAX_KEPT_BYTES && head.extensions.get::<NotKept>().is_none();
+    let kept = std::str::from_utf8(&body).ok().filter(|_| may_be_kept);
     let written = match kept {
         Some(text) => api.core.end_request(caller.workspace, key_hash, head.status.as_u16(), text).await,
         None => api.core.abandon_request(caller.workspace, key_hash).await,

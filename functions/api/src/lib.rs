@@ -10,6 +10,7 @@ mod contacts;
 mod create;
 mod draft;
 mod duplicate;
+mod erasures;
 mod events;
 mod idempotency;
 mod imports;
@@ -25,6 +26,7 @@ mod templates;
 mod terms;
 mod uploads;
 mod view;
+mod webhooks;
 mod write_keys;
 
 use std::sync::Arc;
@@ -40,11 +42,13 @@ use shared::http::problem::Problem;
 use shared::link::ShortLinks;
 use shared::link::code::KeyRing;
 use shared::meta::client::{GraphClient, NoClient};
+use shared::outbound::Rules;
 use shared::queue::Queue;
 use shared::retention::Retention;
 use shared::secrets::Secrets;
 use shared::store::Core;
 use shared::store::rollups::Rollups;
+use shared::subscription::outbox::Outbox;
 
 /// Largest body taken: API Gateway takes 10 MB, Lambda 6 MB.
 const MAX_BODY_BYTES: usize = 10 * 1024 * 1024;
@@ -57,6 +61,8 @@ pub struct Config {
     bucket: String,
     dispatch_queue_url: String,
     events_queue_url: String,
+    deliver_queue_url: String,
+    rules: Rules,
     link_base_url: String,
     link_keys: KeyRing,
     admin_key: KeyHash,
@@ -65,8 +71,9 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads `CORE_TABLE`, `ROLLUP_TABLE`, `BUCKET`, `DISPATCH_QUEUE_URL`, `EVENTS_QUEUE_URL`, `LINK_BASE_URL`, `LINK_KEYS`,
-    /// `ADMIN_API_KEY_SHA256` and, with Meta's own as default, `META_GRAPH_URL` and `META_GRAPH_VERSION`.
+    /// Reads `CORE_TABLE`, `ROLLUP_TABLE`, `BUCKET`, `DISPATCH_QUEUE_URL`, `EVENTS_QUEUE_URL`, `DELIVER_QUEUE_URL`, `LINK_BASE_URL`, `LINK_KEYS`,
+    /// `ADMIN_API_KEY_SHA256` and, with Meta's own as default, `META_GRAPH_URL` and `META_GRAPH_VERSION`;
+    /// `DELIVER_ALLOW_PRIVATE` (`false`) says whether webhooks may be on one's own network.
     ///
     /// # Errors
     /// With everything that is missing or malformed.
@@ -77,6 +84,8 @@ impl Config {
         let bucket = settings.required("BUCKET");
         let dispatch_queue_url = settings.required("DISPATCH_QUEUE_URL");
         let events_queue_url = settings.required("EVENTS_QUEUE_URL");
+        let deliver_queue_url = settings.required("DELIVER_QUEUE_URL");
+        let allow_private = settings.or("DELIVER_ALLOW_PRIVATE", false);
         let link_base_url = settings.required("LINK_BASE_URL");
         let link_keys = settings.required("LINK_KEYS");
         let admin_key = settings.required("ADMIN_API_KEY_SHA256");
@@ -90,6 +99,8 @@ impl Config {
                 bucket: bucket?,
                 dispatch_queue_url: dispatch_queue_url?,
                 events_queue_url: events_queue_url?,
+                deliver_queue_url: deliver_queue_url?,
+                rules: Rules::from_setting(allow_private),
                 link_base_url: link_base_url?,
                 link_keys: link_keys?,
                 admin_key: admin_key?,
@@ -107,6 +118,8 @@ pub struct Api {
     bucket: Bucket,
     dispatch: Queue,
     events: Queue,
+    outbox: Outbox,
+    rules: Rules,
     links: ShortLinks,
     link_base_url: String,
     graph: GraphClient,
@@ -120,8 +133,12 @@ impl Api {
     /// # Errors
     /// [`NoClient`].
     pub fn new(config: Config, clients: &Clients, secrets: Secrets) -> Result<Self, NoClient> {
+        let core = Core::new(clients.dynamodb.clone(), config.core_table).keeping(config.retention);
+        let deliver = Queue::new(clients.sqs.clone(), config.deliver_queue_url);
         Ok(Self {
-            core: Core::new(clients.dynamodb.clone(), config.core_table).keeping(config.retention),
+            outbox: Outbox::new(core.clone(), deliver),
+            rules: config.rules,
+            core,
             rollups: Rollups::new(clients.dynamodb.clone(), config.rollup_table),
             bucket: Bucket::new(clients.s3.clone(), config.bucket),
             dispatch: Queue::new(clients.sqs.clone(), config.dispatch_queue_url),
@@ -160,11 +177,19 @@ pub fn router(api: Api) -> Router {
         .route("/v1/contacts/import", post(imports::create))
         .route("/v1/contacts/{id}/opt-in", post(contacts::opt_in))
         .route("/v1/contacts/{id}/opt-out", post(contacts::opt_out))
+        .route("/v1/contacts/{id}/merge", post(contacts::merging::merge))
+        .route("/v1/contacts/{id}/unmerge", post(contacts::merging::unmerge))
         .route("/v1/events/quarantined/replay", post(quarantine::replay))
+        .route("/v1/contacts/{id}/erase", post(erasures::create))
         .route("/v1/events", post(events::tell))
         .route("/v1/media", post(media::create))
         .route("/v1/media/uploads", post(media::expect_upload))
         .route("/v1/write-keys", post(write_keys::create))
+        .route("/v1/webhooks", post(webhooks::create))
+        .route("/v1/webhooks/{id}/rotate-secret", post(webhooks::rotate))
+        .route("/v1/webhooks/{id}/test", post(webhooks::test))
+        .route("/v1/webhooks/{id}/replay", post(webhooks::deliveries::replay))
+        .route("/v1/webhooks/{id}/deliveries/{delivery}/replay", post(webhooks::deliveries::replay_one))
         .layer(middleware::from_fn_with_state(Arc::clone(&api), idempotency::repeat));
     let reads = Router::new()
         .route("/v1/accounts", get(accounts::list))
@@ -178,16 +203,22 @@ pub fn router(api: Api) -> Router {
             "/v1/accounts/{id}/templates/{template}",
             get(templates::one).patch(templates::edit).delete(templates::delete),
         )
-        .route("/v1/contacts", get(contacts::list))
-        .route("/v1/contacts/{id}", get(contacts::one))
+        .route("/v1/contacts", get(contacts::search::list))
+        .route("/v1/contacts/{id}", get(contacts::one).patch(contacts::change::change).delete(contacts::delete))
         .route("/v1/contacts/imports/{id}", get(imports::one))
         .route("/v1/contacts/imports/{id}/rejects", get(imports::rejects))
         .route("/v1/settings/consent", get(settings::consent).put(settings::set_consent))
+        .route("/v1/erasures", get(erasures::list))
+        .route("/v1/erasures/{id}", get(erasures::one))
         .route("/v1/settings/retention", get(retention::show))
         .route("/v1/media", get(media::list))
         .route("/v1/media/{id}", get(media::one).delete(media::delete))
         .route("/v1/write-keys", get(write_keys::list))
-        .route("/v1/write-keys/{key}", delete(write_keys::revoke));
+        .route("/v1/write-keys/{key}", delete(write_keys::revoke))
+        .route("/v1/webhooks", get(webhooks::list))
+        .route("/v1/webhooks/{id}", get(webhooks::one).patch(webhooks::change).delete(webhooks::delete))
+        .route("/v1/webhooks/{id}/deliveries", get(webhooks::deliveries::list))
+        .route("/v1/webhooks/{id}/deliveries/{delivery}", get(webhooks::deliveries::one));
     Router::new()
         .merge(writes)
         .merge(reads)

@@ -4,6 +4,7 @@
 //! schedule also looks at every account once in five minutes.
 
 mod advance;
+mod erase;
 mod guard;
 mod import;
 mod pages;
@@ -29,6 +30,10 @@ use shared::time::UnixMillis;
 /// How long a page may be out before it counts as forgotten.
 const DEFAULT_FORGOTTEN_AFTER_S: u64 = 120;
 
+/// How long after it was asked for the last pass of an erasure begins at the soonest: by then what was under way when the
+/// first began (a send, a notification on the queue, the stream) is where a pass can find it.
+const DEFAULT_ERASURE_SETTLES_AFTER_S: u64 = 900;
+
 /// What the function is told by its environment.
 pub struct Config {
     core_table: String,
@@ -39,12 +44,13 @@ pub struct Config {
     forgotten_after: Duration,
     graph_url: String,
     graph_version: String,
+    erasure_settles_after: Duration,
 }
 
 impl Config {
     /// Reads `CORE_TABLE`, `ROLLUP_TABLE`, `BUCKET`, `SEND_QUEUE_URL`, `DISPATCH_QUEUE_URL` and, optionally,
-    /// `PAGE_FORGOTTEN_AFTER_S` (120), after which a silent job counts as forgotten as well, `META_GRAPH_URL` and
-    /// `META_GRAPH_VERSION`.
+    /// `PAGE_FORGOTTEN_AFTER_S` (120), after which a silent job counts as forgotten as well, `ERASURE_SETTLES_AFTER_S`
+    /// (900), `META_GRAPH_URL` and `META_GRAPH_VERSION`.
     ///
     /// # Errors
     /// With everything that is missing or malformed.
@@ -54,6 +60,7 @@ impl Config {
         let bucket = settings.required("BUCKET");
         let send_queue_url = settings.required("SEND_QUEUE_URL");
         let dispatch_queue_url = settings.required("DISPATCH_QUEUE_URL");
+        let erasure_settles_after_s = settings.or("ERASURE_SETTLES_AFTER_S", DEFAULT_ERASURE_SETTLES_AFTER_S);
         let forgotten_after_s = settings.or("PAGE_FORGOTTEN_AFTER_S", DEFAULT_FORGOTTEN_AFTER_S);
         let graph_url = settings.or("META_GRAPH_URL", "https://graph.facebook.com".to_owned());
         let graph_version = settings.or("META_GRAPH_VERSION", "v26.0".to_owned());
@@ -67,6 +74,7 @@ impl Config {
                 send_queue_url: send_queue_url?,
                 dispatch_queue_url: dispatch_queue_url?,
                 forgotten_after: Duration::from_secs(forgotten_after_s),
+                erasure_settles_after: Duration::from_secs(erasure_settles_after_s),
             })
         })
     }
@@ -83,6 +91,7 @@ pub struct Dispatch {
     forgotten_after: Duration,
     graph: GraphClient,
     secrets: Secrets,
+    erasure_settles_after: Duration,
 }
 
 impl Dispatch {
@@ -100,6 +109,7 @@ impl Dispatch {
             send: Queue::new(clients.sqs.clone(), config.send_queue_url),
             commands: Queue::new(clients.sqs.clone(), config.dispatch_queue_url),
             forgotten_after: config.forgotten_after,
+            erasure_settles_after: config.erasure_settles_after,
         })
     }
 }
@@ -127,6 +137,8 @@ enum NotDone {
     Plan(#[from] NotLaid),
     #[error(transparent)]
     Import(#[from] import::NotDone),
+    #[error(transparent)]
+    Erase(#[from] erase::NotDone),
     #[error(transparent)]
     Queue(#[from] QueueUnavailable),
 }
@@ -173,6 +185,7 @@ async fn carry_out(dispatch: &Dispatch, command: &DispatchCommand) -> Result<(),
         }
         DispatchCommand::Plan { workspace, campaign } => Ok(plan::run(dispatch, workspace, campaign).await?),
         DispatchCommand::Import { workspace, import } => Ok(import::run(dispatch, workspace, import).await?),
+        DispatchCommand::Erase { workspace } => Ok(erase::run(dispatch, workspace).await?),
     }
 }
 

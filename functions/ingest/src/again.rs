@@ -10,7 +10,7 @@ use shared::time::UnixMillis;
 use crate::{Ingest, NotIngested, intake};
 
 /// Takes the message in again. A repeat changes nothing.
-pub(crate) async fn take_in(ingest: &Ingest, again: &Again) -> Result<(), NotIngested> {
+pub(crate) async fn take_in(ingest: &Ingest, again: Again) -> Result<(), NotIngested> {
     let Again { place, quarantined, .. } = again;
     let object = match ingest.bucket.get(&place.object.key()).await {
         Ok(object) => object,
@@ -42,7 +42,7 @@ pub(crate) async fn take_in(ingest: &Ingest, again: &Again) -> Result<(), NotIng
         if taken.quarantined.iter().any(|id| row.sk.ends_with(&id.to_string())) {
             tracing::warn!(row = row.sk, "still quarantined");
         } else {
-            ingest.core.resolve_quarantined(row, now).await?;
+            ingest.core.resolve_quarantined(&row, now).await?;
         }
     }
     Ok(())

@@ -35,9 +35,13 @@ pub(crate) struct Taken {
 /// Works out what lines change. Nothing of it is written yet but what can be repeated.
 pub(crate) async fn work_out(ingest: &Ingest, lines: Vec<(Line, Place)>) -> Vec<WorkedOut> {
     futures::stream::iter(lines)
-        .map(|(line, place)| async move {
-            let effects = effects_of(ingest, &line).await;
-            WorkedOut { line, place, effects }
+        // Boxed, or the compiler cannot tell that the whole may move between threads.
+        .map(|(line, place)| {
+            let worked_out = async move {
+                let effects = effects_of(ingest, &line).await;
+                WorkedOut { line, place, effects }
+            };
+            worked_out.boxed()
         })
         .buffered(WRITES_AT_ONCE)
         .collect()
@@ -108,9 +112,7 @@ async fn plain_effects(ingest: &Ingest, line: &Line) -> Result<Effects, NotInges
     }
     match serde_json::from_slice(&line.body).map_err(NotIngested::Unreadable)? {
         Inbound::Click(click) => Ok(click::effects(ingest, click::enriched(ingest, *click)).await?),
-        Inbound::Collected(collected) => {
-            collected::effects(ingest, &collected::enriched(ingest, *collected)).await
-        }
+        Inbound::Collected(collected) => collected::effects(ingest, &collected::enriched(ingest, *collected)).await,
         Inbound::Told(told) => told::effects(ingest, &told).await,
         Inbound::MetaWebhook { .. }
         | Inbound::MetaWebhookObject { .. }

@@ -40,7 +40,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use shared::archive::{self, Line, ObjectName, Place, UnreadableLine};
 use shared::aws::Clients;
 use shared::blob::{BlobError, Bucket};
@@ -226,7 +226,7 @@ pub async fn handle(ingest: &Ingest, batch: SqsEvent) -> SqsBatchResponse {
     }
     for Message { id, inbound, .. } in again {
         if let Inbound::Again(again) = inbound
-            && let Err(error) = again::take_in(ingest, &again).await
+            && let Err(error) = again::take_in(ingest, again).await
         {
             tracing::error!(message = id, %error, "what was quarantined could not be tried again");
             failed.insert(id);
@@ -244,7 +244,7 @@ async fn take_in(ingest: &Ingest, portion: Vec<Message>) -> BTreeSet<String> {
     let mut failed = BTreeSet::new();
     let mut lines = Vec::with_capacity(portion.len());
     let mut read = futures::stream::iter(portion)
-        .map(|message| async move { (message.id.clone(), inbox::line(ingest, message).await) })
+        .map(|message| async move { (message.id.clone(), inbox::line(ingest, message).await) }.boxed())
         .buffered(WRITES_AT_ONCE);
     while let Some((id, line)) = read.next().await {
         match line {

@@ -26,6 +26,7 @@ pub(super) struct Functions {
     pub(super) rollup: Arc<dyn Function>,
     pub(super) publish: Arc<dyn Function>,
     pub(super) compact: Arc<dyn Function>,
+    pub(super) deliver: Arc<dyn Function>,
 }
 
 impl Functions {
@@ -34,8 +35,20 @@ impl Functions {
         clients: &Clients,
         secrets: &Secrets,
     ) -> anyhow::Result<Self> {
-        let Configs { webhook, redirect, collect, ingest, api, dispatch, send, rollup, publish, compact, analytics } =
-            Configs::read(settings)?;
+        let Configs {
+            webhook,
+            redirect,
+            collect,
+            ingest,
+            api,
+            dispatch,
+            send,
+            rollup,
+            publish,
+            compact,
+            analytics,
+            deliver,
+        } = Configs::read(settings)?;
         let webhook = Arc::new(webhook::Webhook::new(webhook, clients));
         let redirect = Arc::new(redirect::Redirect::new(redirect, clients));
         let collect = collect::router(collect::Collect::new(collect, clients));
@@ -45,6 +58,7 @@ impl Functions {
         let rollup = Arc::new(rollup::Rollup::new(rollup, clients));
         let publish = Arc::new(publish::Publish::new(publish, clients));
         let compact = Arc::new(compact::Compact::new(compact, clients));
+        let deliver = Arc::new(deliver::Deliver::new(deliver, clients, secrets.clone())?);
         let api = api::router(api::Api::new(api, clients, secrets.clone())?);
         let analytics = analytics::router(analytics::Analytics::new(analytics, clients));
         Ok(Self {
@@ -82,6 +96,10 @@ impl Functions {
             compact: from_fn(move |_: Value| {
                 let compact = Arc::clone(&compact);
                 async move { compact::handle(&compact, None).await }
+            }),
+            deliver: from_fn(move |event: Value| {
+                let deliver = Arc::clone(&deliver);
+                async move { deliver::handle(&deliver, event).await }
             }),
         })
     }
@@ -128,6 +146,7 @@ struct Configs {
     publish: publish::Config,
     compact: compact::Config,
     analytics: analytics::Config,
+    deliver: deliver::Config,
 }
 
 impl Configs {
@@ -153,7 +172,8 @@ impl Configs {
         let publish = publish::Config::read(settings()).map_err(&mut note);
         let compact = compact::Config::read(settings()).map_err(&mut note);
         let analytics = analytics::Config::read(settings()).map_err(&mut note);
-        match (webhook, redirect, collect, ingest, api, dispatch, send, rollup, publish, compact, analytics) {
+        let deliver = deliver::Config::read(settings()).map_err(&mut note);
+        match (webhook, redirect, collect, ingest, api, dispatch, send, rollup, publish, compact, analytics, deliver) {
             (
                 Ok(webhook),
                 Ok(redirect),
@@ -166,6 +186,7 @@ impl Configs {
                 Ok(publish),
                 Ok(compact),
                 Ok(analytics),
+                Ok(deliver),
             ) => Ok(Self {
                 webhook,
                 redirect,
@@ -178,6 +199,7 @@ impl Configs {
                 publish,
                 compact,
                 analytics,
+                deliver,
             }),
             _ => Err(all),
         }

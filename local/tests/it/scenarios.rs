@@ -6,10 +6,12 @@ mod audit;
 mod browser;
 mod consent;
 mod contacts;
+mod erasure;
 mod faults;
 mod funnel;
 mod graph;
 mod health;
+mod identity;
 mod kill;
 mod lifecycle;
 mod media;
@@ -22,6 +24,7 @@ mod signatures;
 mod talks;
 mod templates;
 mod web;
+mod webhooks;
 
 use std::time::{Duration, Instant};
 

@@ -72,7 +72,8 @@ fn event(number: u32, at: i64) -> Published {
         at: UnixMillis(at),
         seen: UnixMillis(at + 5),
         workspace: WorkspaceId::FIRST,
-        account: (number % 4 > 0).then(|| format!("acc_01J0000000000000000000000{}", number % 4).parse().unwrap()),
+        account: (!number.is_multiple_of(4))
+            .then(|| format!("acc_01J0000000000000000000000{}", number % 4).parse().unwrap()),
         contact: Some(person(number % 5)),
         campaign: None,
         recipient: None,

@@ -336,3 +336,22 @@ async fn a_skip_in_place_of_a_retry_settles_the_failure_as_it_was() {
     assert_eq!((readiness(Some(&row), &retry, LONG_AFTER), row.standing()), (Readiness::Settled, Standing::Failed));
     assert_eq!(tables.core.claim(&key, &row, again, &own_claim()).await.unwrap(), Claimed::Lost);
 }
+
+#[tokio::test]
+async fn a_row_is_born_with_its_person_or_learns_of_them_with_the_next_try_and_keeps_them() {
+    let tables = Tables::new().await;
+    let person = |n: u8| format!("ctc_01J0000000000000000000000{n}").parse().ok();
+    let claim = async |seq: u32, number: u16, contact| {
+        let row = Attempt { contact, ..attempt(number) };
+        let claimed = tables.core.claim(&attempt_key(seq), &row, nth(number), &own_claim()).await.unwrap();
+        assert_eq!(claimed, Claimed::Won);
+        tables.core.release(&attempt_key(seq), number, 0, &released()).await.unwrap();
+        stored(&tables.core, &attempt_key(seq)).await.contact
+    };
+    assert_eq!(claim(0, 1, person(1)).await, person(1));
+    assert_eq!(claim(0, 2, person(2)).await, person(1));
+    assert_eq!(claim(1, 1, None).await, None);
+    assert_eq!(claim(1, 2, person(2)).await, person(2));
+    assert_eq!(claim(1, 3, None).await, person(2));
+    tables.engines.shutdown().await;
+}

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use aho_corasick::{AhoCorasick, BuildError};
+use aho_corasick::AhoCorasick;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use serde::{Deserialize, Serialize};
@@ -33,6 +33,11 @@ impl std::fmt::Debug for Person {
 /// The shortest text that a person is searched by: what is shorter would be found by chance.
 const SHORTEST: usize = 5;
 
+/// More people than one search can hold: millions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("too many people for one search")]
+pub struct TooManyNames;
+
 /// Finds people in texts.
 pub struct Names {
     automaton: AhoCorasick,
@@ -42,8 +47,8 @@ impl Names {
     /// Finds these people.
     ///
     /// # Errors
-    /// When they are too many for one search (millions).
-    pub fn of<'a>(people: impl IntoIterator<Item = &'a Person>) -> Result<Self, BuildError> {
+    /// [`TooManyNames`].
+    pub fn of<'a>(people: impl IntoIterator<Item = &'a Person>) -> Result<Self, TooManyNames> {
         let mut names = BTreeSet::new();
         for person in people {
             names.extend(person.contacts.iter().map(ContactId::to_string));
@@ -51,7 +56,7 @@ impl Names {
             names.extend(person.others.iter().cloned());
         }
         names.retain(|name| name.len() >= SHORTEST);
-        let automaton = AhoCorasick::builder().ascii_case_insensitive(true).build(names)?;
+        let automaton = AhoCorasick::builder().ascii_case_insensitive(true).build(names).map_err(|_| TooManyNames)?;
         Ok(Self { automaton })
     }
 

@@ -57,10 +57,10 @@ fn every_lost_point_has_its_figures() {
     let found = health(&rated(Quality::Yellow), &counted, &probes);
     let expected = [
         (Cause::Quality, 17.5),
-        (Cause::Errors, 16.0),    // 4 % of 5 %
-        (Cause::Limits, 6.19),    // 2 of 970, of 5 in 1,000
-        (Cause::OptOuts, 5.0),    // a third of a percent, of one
-        (Cause::Downtime, 2.5),   // 2 of 12
+        (Cause::Errors, 16.0),  // 4 % of 5 %
+        (Cause::Limits, 6.19),  // 2 of 970, of 5 in 1,000
+        (Cause::OptOuts, 5.0),  // a third of a percent, of one
+        (Cause::Downtime, 2.5), // 2 of 12
     ];
     assert_eq!(points(&found), expected);
     assert_eq!(found.score, 52.81);

@@ -102,11 +102,7 @@ pub fn by_the_clock(from: UnixMillis, until: UnixMillis) -> Duration {
 impl Responses {
     /// Of what people and one number of the business said, as far as it began in the span.
     #[must_use]
-    pub fn of<'a>(
-        talks: impl IntoIterator<Item = &'a Talk>,
-        span: &Range<UnixMillis>,
-        measure: &Measure<'_>,
-    ) -> Self {
+    pub fn of<'a>(talks: impl IntoIterator<Item = &'a Talk>, span: &Range<UnixMillis>, measure: &Measure<'_>) -> Self {
         let (mut first, mut reply, mut resolution) = (Vec::new(), Vec::new(), Vec::new());
         let (mut conversations, mut unanswered, mut reopened) = (0, 0, 0);
         for exchange in talks.into_iter().flat_map(|talk| &talk.exchanges) {
@@ -167,7 +163,8 @@ mod tests {
 
     #[test]
     fn what_began_before_the_span_is_not_counted_and_what_was_answered_after_it_is() {
-        let parts = [(-10, Part::Wrote), (5, Part::Answered), (8, Part::Wrote), (70, Part::Answered), (90, Part::Resolved)];
+        let parts =
+            [(-10, Part::Wrote), (5, Part::Answered), (8, Part::Wrote), (70, Part::Answered), (90, Part::Resolved)];
         let talk = Talk::of((0..).zip(parts).map(|(number, (minute, part))| trace(minute, part, number)));
         let found = Responses::of([&talk], &(at(0)..at(60)), &by_the_clock);
         assert_eq!((found.conversations, found.first_response.n, found.resolution.n), (0, 0, 0));

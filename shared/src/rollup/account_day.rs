@@ -77,9 +77,7 @@ fn first_sign(attempt: &Attempt, stage: Stage) -> Option<UnixMillis> {
         return None;
     }
     let signs: &[Flag] = match stage {
-        Stage::Sent => {
-            &[Flag::Accepted, Flag::Sent, Flag::Delivered, Flag::Read, Flag::Clicked, Flag::Replied]
-        }
+        Stage::Sent => &[Flag::Accepted, Flag::Sent, Flag::Delivered, Flag::Read, Flag::Clicked, Flag::Replied],
         _ => &[Flag::Delivered, Flag::Read, Flag::Clicked, Flag::Replied],
     };
     signs.iter().filter_map(|flag| attempt.flag(*flag)).map(|moment| moment.at).min()
@@ -218,12 +216,16 @@ mod tests {
     fn a_failure_counts_its_code_and_a_limit_its_hour() {
         let mut attempt = claimed();
         attempt.learn(&Evidence::Failed(failure(0, 131_049)));
-        let mut expected = ["error.131049=1", "failed=1", "limited.23=1", "refused=1"].map(|n| format!("DAY#2026-09-21 {n}"));
+        let mut expected =
+            ["error.131049=1", "failed=1", "limited.23=1", "refused=1"].map(|n| format!("DAY#2026-09-21 {n}"));
         expected.sort();
         assert_eq!(counted(&attempt), expected);
         // It arrived all the same.
         attempt.learn(&Evidence::Flag(Flag::Delivered, moment(5)));
-        assert_eq!(counted(&attempt).iter().filter(|line| line.contains("failed") || line.contains("error")).count(), 0);
+        assert_eq!(
+            counted(&attempt).iter().filter(|line| line.contains("failed") || line.contains("error")).count(),
+            0
+        );
     }
 
     #[test]
@@ -244,7 +246,8 @@ mod tests {
     #[test]
     fn days_are_added_up_and_hours_looked_back_over_midnight() {
         let counts = |pairs: &[(&str, i64)]| pairs.iter().map(|(name, n)| ((*name).to_owned(), *n)).collect::<Counts>();
-        let (one, two) = (counts(&[("sent", 3), ("sent.23", 3), ("error.1", 1)]), counts(&[("sent", 2), ("sent.00", 2)]));
+        let (one, two) =
+            (counts(&[("sent", 3), ("sent.23", 3), ("error.1", 1)]), counts(&[("sent", 2), ("sent.00", 2)]));
         let days = Days::of([
             ("DAY#2026-09-21#cmp_a#00", &one),
             ("DAY#2026-09-21#cmp_b#00", &one),

@@ -24,6 +24,14 @@ impl Core {
         self.record_archived_event(workspace, account, event, None).await
     }
 
+    /// The same for what concerns a workspace and none of its accounts.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn record_workspace_event(&self, workspace: WorkspaceId, event: &Event) -> Result<(), StoreError> {
+        self.record_archived_event(Some(workspace), None, event, None).await
+    }
+
     /// The same for an event that was made of a message of the archive. Of a repeat the earlier `seen` is kept, whichever
     /// was taken in first.
     ///

@@ -148,7 +148,7 @@ impl Core {
     /// [`StoreError`].
     pub async fn put_erasure(&self, erasure: &Erasure) -> Result<(), StoreError> {
         let key = keys::erasure(erasure.workspace, erasure.id);
-        self.put("erasure", write("erasure", key, erasure)?).await
+        self.overwrite(write("erasure", key, erasure)?).await
     }
 
     /// The pass that is under way.
@@ -164,7 +164,7 @@ impl Core {
     /// # Errors
     /// [`StoreError`].
     pub async fn put_erasure_pass(&self, workspace: WorkspaceId, pass: &PassUnderWay) -> Result<(), StoreError> {
-        self.put("pass", write("pass", keys::erasure_pass(workspace), pass)?).await
+        self.overwrite(write("pass", keys::erasure_pass(workspace), pass)?).await
     }
 
     /// The pass has ended.
@@ -172,15 +172,15 @@ impl Core {
     /// # Errors
     /// [`StoreError`].
     pub async fn end_erasure_pass(&self, workspace: WorkspaceId) -> Result<(), StoreError> {
-        self.delete_row(keys::erasure_pass(workspace)).await
+        self.remove_row(keys::erasure_pass(workspace)).await
     }
 
-    async fn put(&self, _what: &'static str, item: Item) -> Result<(), StoreError> {
+    async fn overwrite(&self, item: Item) -> Result<(), StoreError> {
         let put = self.client.put_item().table_name(&self.table).set_item(Some(item)).send().await;
         put.map(|_| ()).map_err(|error| unavailable("PutItem", &error))
     }
 
-    async fn delete_row(&self, key: keys::Key) -> Result<(), StoreError> {
+    async fn remove_row(&self, key: keys::Key) -> Result<(), StoreError> {
         let deleted = self.client.delete_item().table_name(&self.table).set_key(Some(key.item())).send().await;
         deleted.map(|_| ()).map_err(|error| unavailable("DeleteItem", &error))
     }
@@ -220,12 +220,12 @@ impl Core {
         let key_names = names.are_in(&row.key.pk) || names.are_in(&row.key.sk);
         let update = match fate(&row.key).1 {
             Fate::Stays => return Ok(()),
-            Fate::Goes => return self.delete_row(row.key.clone()).await,
+            Fate::Goes => return self.remove_row(row.key.clone()).await,
             Fate::Click => match row.item.get("type").and_then(|kind| kind.as_s().ok()).map(String::as_str) {
                 Some("link.clicked") => click(),
-                _ => return self.delete_row(row.key.clone()).await,
+                _ => return self.remove_row(row.key.clone()).await,
             },
-            Fate::Blanked if key_names => return self.delete_row(row.key.clone()).await,
+            Fate::Blanked if key_names => return self.remove_row(row.key.clone()).await,
             Fate::Blanked => blanking(names, &row.item),
             Fate::Attempt => attempt(names, &row.item, now)?,
         };

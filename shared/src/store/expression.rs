@@ -68,6 +68,13 @@ impl Update {
         self.set.push(format!("{name} = if_not_exists({name}, {value})"));
     }
 
+    /// Puts these at the end of a list.
+    pub(super) fn append(&mut self, name: &str, values: Vec<AttributeValue>) {
+        let (name, values) = (self.name(name), self.value(AttributeValue::L(values)));
+        let none = self.value(AttributeValue::L(Vec::new()));
+        self.set.push(format!("{name} = list_append(if_not_exists({name}, {none}), {values})"));
+    }
+
     /// `ADD name value`.
     pub(super) fn add(&mut self, name: &str, value: AttributeValue) {
         let (name, value) = (self.name(name), self.value(value));

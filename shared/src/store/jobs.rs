@@ -140,5 +140,6 @@ fn key(command: &DispatchCommand) -> keys::Key {
         | DispatchCommand::Resume { campaign, .. }
         | DispatchCommand::Plan { campaign, .. } => keys::job(campaign),
         DispatchCommand::Import { import, .. } => keys::job(import),
+        DispatchCommand::Erase { workspace } => keys::job(format_args!("ERASE#{workspace}")),
     }
 }

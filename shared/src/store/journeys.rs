@@ -39,9 +39,9 @@ impl Core {
             start = page.last_evaluated_key;
             // The list goes by days, and a day by its shards: there are enough when the days before the last have enough.
             let last = places.last().and_then(|place| keys::read_event_partition(&place.pk)).map(|last| last.date);
-            let before = places.iter().filter(|place| {
-                keys::read_event_partition(&place.pk).map(|partition| partition.date) > last
-            });
+            let before = places
+                .iter()
+                .filter(|place| keys::read_event_partition(&place.pk).map(|partition| partition.date) > last);
             if start.is_none() || before.count() >= most {
                 break;
             }

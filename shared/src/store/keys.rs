@@ -1,6 +1,6 @@
 //! The keys of both tables. Every key of CORE starts with its workspace, so no query can cross one, but for what somebody
 //! outside asks for who cannot know the workspace: a link by its number, a write key by itself, an account by Meta's number id or by its WhatsApp
-//! Business Account's, and the list of campaigns that the watchdog looks after.
+//! Business Account's, and what the watchdogs look after: campaigns, jobs, parcels of deliveries.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use base64::Engine;
@@ -16,10 +16,12 @@ use crate::attempt::{AttemptKey, Seq, Shard};
 use crate::campaign::PageNumber;
 use crate::contact::alias::Alias;
 use crate::id::{
-    AccountId, AuditId, CampaignId, ContactId, ErasureId, EventId, ImportId, MediaId, UploadId, WorkspaceId, WriteKeyId,
+    AccountId, AuditId, CampaignId, ContactId, DeliveryId, ErasureId, EventId, ImportId, MediaId, UploadId, WebhookId,
+    WorkspaceId, WriteKeyId,
 };
 use crate::link::code::LinkId;
 use crate::phone::canonical_digits;
+use crate::subscription::parcel::{self, ParcelKey};
 use crate::time::UnixMillis;
 
 /// Partition and sort key of one item.
@@ -427,6 +429,58 @@ pub fn media_use(workspace: WorkspaceId, media: MediaId, campaign: CampaignId) -
 #[must_use]
 pub fn expected_upload(workspace: WorkspaceId, upload: UploadId) -> Key {
     Key::new(format!("WS#{workspace}#UPLOAD#{upload}"), "UPLOAD")
+}
+
+/// Partition of a workspace's subscriptions to events.
+#[must_use]
+pub fn webhooks_pk(workspace: WorkspaceId) -> String {
+    format!("WS#{workspace}#WEBHOOKS")
+}
+
+/// What a subscription's sort key starts with.
+pub const WEBHOOK_PREFIX: &str = "WEBHOOK#";
+
+/// A subscription.
+#[must_use]
+pub fn webhook(workspace: WorkspaceId, webhook: WebhookId) -> Key {
+    Key::new(webhooks_pk(workspace), format!("{WEBHOOK_PREFIX}{webhook}"))
+}
+
+/// The state of a subscription's endpoint.
+#[must_use]
+pub fn endpoint(workspace: WorkspaceId, webhook: WebhookId) -> Key {
+    Key::new(webhooks_pk(workspace), format!("ENDPOINT#{webhook}"))
+}
+
+/// An event on its way to a subscription. Each has a partition of its own, so that no subscription is bound to what one
+/// partition can take.
+#[must_use]
+pub fn delivery(workspace: WorkspaceId, delivery: DeliveryId) -> Key {
+    Key::new(format!("WS#{workspace}#DELIVERY#{delivery}"), "DELIVERY")
+}
+
+/// A part of a subscription's deliveries that were recorded on a day, in the index of lists.
+#[must_use]
+pub fn delivery_list(workspace: WorkspaceId, webhook: WebhookId, date: &str, shard: u8) -> String {
+    format!("WS#{workspace}#WEBHOOK#{webhook}#DELIVERIES#{date}#{shard:02}")
+}
+
+/// Partition of parcels of deliveries, in the order of their times.
+#[must_use]
+pub fn parcels_pk(shard: u8) -> String {
+    format!("DUE_PARCELS#{shard:02}")
+}
+
+/// A parcel of deliveries.
+#[must_use]
+pub fn parcel(key: ParcelKey) -> Key {
+    Key::new(parcels_pk(parcel::shard(key.id)), format!("{}{}", parcels_until(key.due_at), key.id))
+}
+
+/// What the sort keys of parcels of this time start with, and are greater than those of earlier ones.
+#[must_use]
+pub fn parcels_until(due_at: UnixMillis) -> String {
+    format!("{:015}#", due_at.0)
 }
 
 /// A workspace's media in the index of lists.

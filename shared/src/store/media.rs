@@ -426,7 +426,7 @@ fn works_at(now: UnixMillis, until: Option<UnixMillis>) -> bool {
 }
 
 /// Whether a condition of the transaction did not hold; throttling and the like cancel one as well.
-fn is_refused(error: Option<&TransactWriteItemsError>) -> bool {
+pub(super) fn is_refused(error: Option<&TransactWriteItemsError>) -> bool {
     match error {
         Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
             cancelled.cancellation_reasons().iter().any(|reason| reason.code() == Some("ConditionalCheckFailed"))

@@ -18,7 +18,7 @@ use crate::time::UnixMillis;
 const CONTENDERS: u32 = 32;
 
 /// A row that is read, changed and written back on condition that it is still the one that was read.
-trait Revised: Default + Serialize + DeserializeOwned + Sync {
+pub(super) trait Revised: Default + Serialize + DeserializeOwned + Sync {
     const WHAT: &'static str;
     fn revision(&mut self) -> &mut u64;
     fn version(&mut self) -> &mut u8;
@@ -49,7 +49,7 @@ impl Revised for portfolio::State {
 }
 
 /// What a change of such a row comes to.
-enum Revise<T> {
+pub(super) enum Revise<T> {
     /// Write it; the caller gets this.
     Write(T),
     /// There is nothing to write.
@@ -186,7 +186,7 @@ impl Core {
         .await
     }
 
-    async fn revise<S: Revised, T>(
+    pub(super) async fn revise<S: Revised, T>(
         &self,
         key: keys::Key,
         mut change: impl FnMut(&mut S) -> Revise<T>,

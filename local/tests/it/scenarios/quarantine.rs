@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use aws_sdk_sqs::types::QueueAttributeName;
 use local::stack::{People, redrive};
 use serde_json::{Value, json};
 use shared::meta::signature::{AppSecret, sign};
@@ -65,13 +66,18 @@ async fn dead_letters_are_put_back_on_their_queue() {
     let (stack, _) = stack(People::default(), None).await;
     let sqs = stack.engines().sqs();
     let url = async |name: &str| sqs.get_queue_url().queue_name(name).send().await.unwrap().queue_url.unwrap();
-    let dead = url("thirdtick-events-dead-letters").await;
-    let source = stack.engines().queue_arn("thirdtick-events");
-    // The operator knows where such a message belongs; one that moved by itself goes back where it came from.
-    sqs.send_message().queue_url(&dead).message_body("{}").send().await.unwrap();
-    let moved = sqs.start_message_move_task().source_arn(stack.engines().queue_arn("thirdtick-events-dead-letters"));
-    moved.destination_arn(source).send().await.unwrap();
-    assert_eq!(redrive(stack.engines(), "events").await.unwrap(), 0, "nothing is left to move");
+    let (events, dead) = (url("thirdtick-events").await, url("thirdtick-events-dead-letters").await);
+    // It comes back at once, so that it is given up soon.
+    let hidden = sqs.set_queue_attributes().queue_url(&events).attributes(QueueAttributeName::VisibilityTimeout, "0");
+    hidden.send().await.unwrap();
+    sqs.send_message().queue_url(&events).message_body(r#"{"kind":"of a later version"}"#).send().await.unwrap();
+    let waiting = QueueAttributeName::ApproximateNumberOfMessages;
+    until("the dead letter", Duration::from_secs(30), async || {
+        let asked = sqs.get_queue_attributes().queue_url(&dead).attribute_names(waiting.clone()).send().await.unwrap();
+        (asked.attributes.unwrap()[&waiting] == "1").then_some(Value::Null)
+    })
+    .await;
+    assert_eq!(redrive(stack.engines(), "events").await.unwrap(), 1);
     assert!(redrive(stack.engines(), "nothing").await.is_err());
     stack.shutdown().await;
 }

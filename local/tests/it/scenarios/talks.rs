@@ -99,7 +99,10 @@ async fn a_journey_goes_from_the_first_message_to_the_answer_of_a_colleague() {
     assert_eq!((&times["reply"]["n"], &times["reply"]["median_ms"]), (&json!(1), &json!(600_000)));
     assert_eq!(times["first_response"]["buckets"][0], json!({"took": "0-1h", "n": 1}));
     let visits = api.get(&format!("/v1/analytics/sessions?account={account}")).await.unwrap();
-    assert_eq!((&visits["people"], &visits["sessions"]), (&json!(1), &json!(sessions["data"].as_array().unwrap().len())));
+    assert_eq!(
+        (&visits["people"], &visits["sessions"]),
+        (&json!(1), &json!(sessions["data"].as_array().unwrap().len()))
+    );
 
     let list = |state: &str| format!("/v1/conversations?account={account}&state={state}");
     let listed = api.get(&list("waiting_for_them")).await.unwrap();

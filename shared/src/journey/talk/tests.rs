@@ -75,7 +75,8 @@ fn a_run_that_is_resolved_without_an_answer_stays_unanswered() {
 #[test]
 fn after_a_week_of_silence_another_exchange_begins() {
     let week = 7 * DAY;
-    let talk = talk(&[(0, Part::Wrote), (week, Part::Wrote), (2 * week + 1, Part::Wrote), (2 * week + 3, Part::Answered)]);
+    let talk =
+        talk(&[(0, Part::Wrote), (week, Part::Wrote), (2 * week + 1, Part::Wrote), (2 * week + 3, Part::Answered)]);
     let [first, second] = &talk.exchanges[..] else { panic!("{talk:?}") };
     assert_eq!((waits(first), waits(second)), (vec![None], vec![Some(2)]));
 }

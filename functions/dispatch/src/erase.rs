@@ -1,0 +1,256 @@
+//! The job of erasing people: passes through the whole table, the bucket and the files of published events, until one has
+//! found nothing. A run that is cut off goes on where it was; all erasures that wait share a pass.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use shared::erasure::object::{self, Kind, NotErased};
+use shared::erasure::{Erasure, Names, Pass, PassUnderWay, Person, Place, Status};
+use shared::id::{ContactId, ImportId, WorkspaceId, ulid_at};
+use shared::phone::Region;
+use shared::queue::{DispatchCommand, QueueUnavailable};
+use shared::store::{StoreError, Taken};
+use shared::time::UnixMillis;
+use ulid::Ulid;
+use warehouse::{Warehouse, WarehouseError};
+
+use crate::Dispatch;
+
+/// How long a run works: less than the function has (15 minutes).
+const RUN_FOR: Duration = Duration::from_secs(600);
+
+/// Objects looked at between two signs of life.
+const OBJECTS_AT_ONCE: usize = 200;
+
+/// Erasures that are looked after at a time; more wait for the next pass.
+const MOST_AT_ONCE: usize = 1_000;
+
+/// Why the job is not done; it is asked for again.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NotDone {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Object(#[from] NotErased),
+    #[error(transparent)]
+    Warehouse(#[from] WarehouseError),
+    #[error("so many people cannot be looked for at once")]
+    Search(#[from] shared::erasure::TooManyNames),
+    #[error(transparent)]
+    Queue(#[from] QueueUnavailable),
+}
+
+/// What is left to do at the end of a run.
+#[derive(Debug, PartialEq, Eq)]
+enum Left {
+    /// Nothing: all erasures are complete.
+    Nothing,
+    /// The rest of the pass: the run's time is over.
+    TheRest,
+    /// Another pass, not before this is over.
+    PassAfter(Duration),
+    /// Somebody else works on it.
+    NotOurs,
+}
+
+/// Works on the job, unless somebody else does.
+pub(crate) async fn run(dispatch: &Dispatch, workspace: WorkspaceId) -> Result<(), NotDone> {
+    let command = DispatchCommand::Erase { workspace };
+    if waiting(dispatch, workspace).await?.is_empty() {
+        return Ok(dispatch.core.close_job(&command).await?);
+    }
+    // It was closed, perhaps, just when somebody asked for another erasure.
+    dispatch.core.open_job(&command, UnixMillis::now()).await?;
+    let runner = ulid_at(UnixMillis::now());
+    let Taken::Ours { .. } = dispatch.core.take_job(&command, runner, UnixMillis::now()).await? else {
+        return Ok(());
+    };
+    let run = Run { dispatch, workspace, command, runner, begun: Instant::now() };
+    let left = match run.work().await {
+        Ok(left) => left,
+        Err(error) => {
+            dispatch.core.leave_job(&command, runner).await?;
+            return Err(error);
+        }
+    };
+    match left {
+        Left::NotOurs => Ok(()),
+        Left::Nothing => {
+            dispatch.core.close_job(&command).await?;
+            if waiting(dispatch, workspace).await?.is_empty() {
+                return Ok(());
+            }
+            dispatch.core.open_job(&command, UnixMillis::now()).await?;
+            Ok(dispatch.commands.send(&command, Duration::ZERO).await?)
+        }
+        Left::TheRest | Left::PassAfter(_) => {
+            let after = if let Left::PassAfter(after) = left { after } else { Duration::ZERO };
+            dispatch.core.leave_job(&command, runner).await?;
+            Ok(dispatch.commands.send(&command, after).await?)
+        }
+    }
+}
+
+/// Erasures that are not complete.
+async fn waiting(dispatch: &Dispatch, workspace: WorkspaceId) -> Result<Vec<Erasure>, StoreError> {
+    let listed = dispatch.core.erasures(workspace, None, MOST_AT_ONCE).await?;
+    Ok(listed.rows.into_iter().filter(|erasure| erasure.status != Status::Complete).collect())
+}
+
+struct Run<'a> {
+    dispatch: &'a Dispatch,
+    workspace: WorkspaceId,
+    command: DispatchCommand,
+    runner: Ulid,
+    begun: Instant,
+}
+
+impl Run<'_> {
+    async fn work(&self) -> Result<Left, NotDone> {
+        loop {
+            let erasures = waiting(self.dispatch, self.workspace).await?;
+            let mut under_way = match self.dispatch.core.erasure_pass(self.workspace).await? {
+                Some(under_way) => self.go_on(under_way),
+                None if erasures.is_empty() => return Ok(Left::Nothing),
+                None => self.begin(&erasures).await?,
+            };
+            if let Some(left) = self.note(&mut under_way).await? {
+                return Ok(left);
+            }
+            let concerned: Vec<&Erasure> =
+                erasures.iter().filter(|erasure| under_way.erasures.contains(&erasure.id)).collect();
+            let people: Vec<&Person> = concerned.iter().filter_map(|erasure| erasure.person.as_ref()).collect();
+            let names = Names::of(people.iter().copied())?;
+            if let Some(left) = self.table(&names, &mut under_way).await? {
+                return Ok(left);
+            }
+            if let Some(left) = self.bucket(&names, &mut under_way).await? {
+                return Ok(left);
+            }
+            let contacts: BTreeSet<ContactId> = concerned.iter().flat_map(|erasure| erasure.contacts.clone()).collect();
+            let files = Warehouse::new(self.dispatch.bucket.clone()).erase(&contacts).await?;
+            if files.rows > 0 {
+                *under_way.pass.erased.entry("published_events".to_owned()).or_default() += files.rows as u64;
+            }
+            if let Some(wait) = self.end(under_way, erasures).await? {
+                return Ok(Left::PassAfter(wait));
+            }
+        }
+    }
+
+    async fn begin(&self, erasures: &[Erasure]) -> Result<PassUnderWay, StoreError> {
+        let pass = Pass { began_at: UnixMillis::now(), ..Pass::default() };
+        let erasures = erasures.iter().map(|erasure| erasure.id).collect();
+        let under_way =
+            PassUnderWay { v: 1, erasures, runner: Some(self.runner), place: Place::Table { behind: None }, pass };
+        self.dispatch.core.put_erasure_pass(self.workspace, &under_way).await?;
+        Ok(under_way)
+    }
+
+    /// A pass that another run has begun, and has left or died in.
+    fn go_on(&self, mut under_way: PassUnderWay) -> PassUnderWay {
+        under_way.pass.interrupted |= under_way.runner.is_some_and(|runner| runner != self.runner);
+        under_way.runner = Some(self.runner);
+        under_way
+    }
+
+    /// Notes how far the pass is; what is left if the run is to stop here.
+    async fn note(&self, under_way: &mut PassUnderWay) -> Result<Option<Left>, StoreError> {
+        let core = &self.dispatch.core;
+        if !core.beat_job(&self.command, self.runner, UnixMillis::now()).await? {
+            return Ok(Some(Left::NotOurs));
+        }
+        let time_is_over = self.begun.elapsed() > RUN_FOR;
+        under_way.runner = (!time_is_over).then_some(self.runner);
+        core.put_erasure_pass(self.workspace, under_way).await?;
+        Ok(time_is_over.then_some(Left::TheRest))
+    }
+
+    async fn table(&self, names: &Names, under_way: &mut PassUnderWay) -> Result<Option<Left>, NotDone> {
+        let core = &self.dispatch.core;
+        while let Place::Table { behind } = under_way.place.clone() {
+            let rows = core.rows_behind(behind).await?;
+            let last = rows.last().map(shared::store::Row::place);
+            let ours: Vec<_> = rows.into_iter().filter(|row| row.concerns(self.workspace)).collect();
+            ours.iter().for_each(|row| under_way.pass.looked(row.kind()));
+            let named: Vec<_> = ours.iter().filter(|row| row.names(names)).collect();
+            named.iter().for_each(|row| under_way.pass.changed(row.kind()));
+            for row in named {
+                core.erase_row(names, row, UnixMillis::now()).await?;
+            }
+            under_way.place = match last {
+                Some(place) => Place::Table { behind: Some(place) },
+                None => Place::Bucket { behind: None },
+            };
+            if let Some(left) = self.note(under_way).await? {
+                return Ok(Some(left));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn bucket(&self, names: &Names, under_way: &mut PassUnderWay) -> Result<Option<Left>, NotDone> {
+        let bucket = &self.dispatch.bucket;
+        while let Place::Bucket { behind } = under_way.place.clone() {
+            let keys = bucket.list("", behind.as_deref(), OBJECTS_AT_ONCE).await.map_err(NotErased::from)?;
+            let Some(last) = keys.last().cloned() else { break };
+            for (key, kind) in keys.iter().filter_map(|key| Some((key, Kind::of(key)?))) {
+                if !self.concerns(key) {
+                    continue;
+                }
+                under_way.pass.looked(kind.name());
+                let region = self.region_of(key).await?;
+                if object::erase(bucket, key, kind, names, region).await? {
+                    under_way.pass.changed(kind.name());
+                }
+            }
+            under_way.place = Place::Bucket { behind: Some(last) };
+            if let Some(left) = self.note(under_way).await? {
+                return Ok(Some(left));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether an object is of this workspace, or of none.
+    fn concerns(&self, key: &str) -> bool {
+        let owner = key.split('/').nth(1).and_then(|part| part.parse::<WorkspaceId>().ok());
+        owner.is_none_or(|owner| owner == self.workspace)
+    }
+
+    /// The country of numbers without a country code in the lines of an import.
+    async fn region_of(&self, key: &str) -> Result<Option<Region>, StoreError> {
+        let mut parts = key.split('/');
+        let Some(import) = parts.next().filter(|place| *place == "imports").and_then(|_| parts.nth(1)) else {
+            return Ok(None);
+        };
+        let Ok(import) = import.parse::<ImportId>() else { return Ok(None) };
+        Ok(self.dispatch.core.import(self.workspace, import).await?.and_then(|import| import.default_region))
+    }
+
+    /// Notes the pass on its erasures; how long to wait for the next one, if somebody is not erased yet and it is too early.
+    async fn end(&self, under_way: PassUnderWay, erasures: Vec<Erasure>) -> Result<Option<Duration>, StoreError> {
+        let now = UnixMillis::now();
+        let pass = Pass { ended_at: Some(now), ..under_way.pass };
+        let mut wait: Option<Duration> = None;
+        for mut erasure in erasures.into_iter().filter(|erasure| under_way.erasures.contains(&erasure.id)) {
+            let settled_at = erasure.asked_at.plus(self.dispatch.erasure_settles_after);
+            erasure.status = Status::Running;
+            if erasure.passes.iter().all(|made| made.began_at != pass.began_at) {
+                erasure.passes.push(pass.clone());
+            }
+            if pass.is_clean() && pass.began_at >= settled_at {
+                erasure.status = Status::Complete;
+                erasure.completed_at = Some(now);
+                erasure.person = None;
+                tracing::info!(erasure = %erasure.id, passes = erasure.passes.len(), "an erasure is complete");
+            } else {
+                let left = settled_at.since(now);
+                wait = Some(wait.map_or(left, |known| known.min(left)));
+            }
+            self.dispatch.core.put_erasure(&erasure).await?;
+        }
+        self.dispatch.core.end_erasure_pass(self.workspace).await?;
+        Ok(wait.filter(|wait| !wait.is_zero()))
+    }
+}

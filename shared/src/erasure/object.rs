@@ -1,0 +1,273 @@
+//! Taking people out of the objects of the bucket, by what kind of object it is. Events that were published are not here:
+//! their files are the warehouse's.
+
+use serde_json::Value;
+
+use super::Names;
+use super::record::{blank, erase_from_notification, erase_line, names_in};
+use crate::archive::{self, Line, UnreadableLine};
+use crate::blob::{BlobError, Bucket};
+use crate::phone::Region;
+use crate::queue::Inbound;
+
+/// What a key holds, as far as an erasure is concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Pages, skipped and held-out lines of an audience, lines of an import.
+    Lines,
+    /// A compressed object of the raw archive.
+    Archive,
+    /// A body that was too large for its queue.
+    Overflow,
+    /// An item that was too long for its row.
+    Kept,
+    /// A file that somebody has uploaded: it is read within the day, and gone after two.
+    Upload,
+}
+
+impl Kind {
+    /// The kind of the object at this key; `None` for what holds nothing about people, or is erased elsewhere.
+    #[must_use]
+    pub fn of(key: &str) -> Option<Self> {
+        match key.split('/').next()? {
+            "campaigns" | "imports" => Some(Self::Lines),
+            "archive" => Some(Self::Archive),
+            "overflow" => Some(Self::Overflow),
+            "kept" => Some(Self::Kept),
+            "uploads" => Some(Self::Upload),
+            _ => None,
+        }
+    }
+
+    /// What a report counts it under.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Lines => "audiences_and_imports",
+            Self::Archive => "raw_archive",
+            Self::Overflow | Self::Kept => "large_items",
+            Self::Upload => "uploads",
+        }
+    }
+}
+
+/// Why an object is not rid of somebody; trying again is safe.
+#[derive(Debug, thiserror::Error)]
+pub enum NotErased {
+    /// The bucket.
+    #[error(transparent)]
+    Blob(#[from] BlobError),
+    /// An object of the archive.
+    #[error(transparent)]
+    Archive(#[from] UnreadableLine),
+    /// It cannot be written again.
+    #[error("an object cannot be written as JSON")]
+    Json(#[from] serde_json::Error),
+    /// It cannot be compressed again.
+    #[error("an object cannot be compressed")]
+    Compression(#[from] std::io::Error),
+}
+
+/// What becomes of an object's bytes.
+#[derive(Debug, PartialEq, Eq)]
+enum Next {
+    Stays,
+    Becomes(Vec<u8>),
+    Goes,
+}
+
+/// Takes the people out of one object. Whether they were in it. `region` is the country of numbers without a country code.
+///
+/// # Errors
+/// [`NotErased`].
+pub async fn erase(
+    bucket: &Bucket,
+    key: &str,
+    kind: Kind,
+    names: &Names,
+    region: Option<Region>,
+) -> Result<bool, NotErased> {
+    let body = match bucket.get(key).await {
+        Ok(body) => body,
+        Err(BlobError::NotFound { .. }) => return Ok(false),
+        Err(error) => return Err(error.into()),
+    };
+    let next = match kind {
+        Kind::Lines if key.ends_with(".json") => of_page(names, &body)?,
+        Kind::Lines => of_lines(names, &body, region)?,
+        Kind::Archive => of_archive(names, &body)?,
+        Kind::Overflow => of_overflow(names, &body)?,
+        Kind::Kept => of_text(names, &body, Next::Goes),
+        Kind::Upload => of_upload(names, &body),
+    };
+    match next {
+        Next::Stays => Ok(false),
+        Next::Goes => bucket.delete(key).await.map(|()| true).map_err(NotErased::from),
+        Next::Becomes(body) => {
+            let content_type = if kind == Kind::Archive { "application/zstd" } else { "application/octet-stream" };
+            bucket.put(key, body, content_type).await?;
+            Ok(true)
+        }
+    }
+}
+
+fn of_page(names: &Names, body: &[u8]) -> Result<Next, NotErased> {
+    let mut page: Vec<Value> = serde_json::from_slice(body)?;
+    let changed = page.iter_mut().fold(false, |changed, line| erase_line(names, line, None) || changed);
+    Ok(if changed { Next::Becomes(serde_json::to_vec(&page)?) } else { Next::Stays })
+}
+
+fn of_lines(names: &Names, body: &[u8], region: Option<Region>) -> Result<Next, NotErased> {
+    let mut next = Vec::with_capacity(body.len());
+    let mut changed = false;
+    for line in body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        let mut line: Value = serde_json::from_slice(line)?;
+        changed |= erase_line(names, &mut line, region);
+        serde_json::to_writer(&mut next, &line)?;
+        next.push(b'\n');
+    }
+    Ok(if changed { Next::Becomes(next) } else { Next::Stays })
+}
+
+/// A notification loses what it tells of the person; any other message loses its fields that name them, or goes altogether
+/// if it is about them.
+fn of_archive(names: &Names, body: &[u8]) -> Result<Next, NotErased> {
+    let mut lines = Vec::new();
+    let mut changed = false;
+    for line in archive::lines(body)? {
+        let line = line?;
+        match of_message(names, &line.body, line.is_of_meta()) {
+            Next::Stays => lines.push(line),
+            Next::Becomes(body) => {
+                changed = true;
+                lines.push(Line { body: body.into(), ..line });
+            }
+            Next::Goes => changed = true,
+        }
+    }
+    Ok(match (changed, lines.is_empty()) {
+        (false, _) => Next::Stays,
+        (true, true) => Next::Goes,
+        (true, false) => Next::Becomes(archive::compress(&lines)?),
+    })
+}
+
+fn of_overflow(names: &Names, body: &[u8]) -> Result<Next, NotErased> {
+    let is_notification = serde_json::from_slice::<Inbound>(body).is_err();
+    Ok(of_message(names, body, is_notification))
+}
+
+fn of_message(names: &Names, body: &[u8], is_notification: bool) -> Next {
+    let Ok(text) = std::str::from_utf8(body) else { return Next::Stays };
+    if !names.are_in(text) {
+        return Next::Stays;
+    }
+    let Ok(mut document) = serde_json::from_str::<Value>(text) else { return Next::Goes };
+    if !names_in(names, &document) {
+        // Named in the text, and in none of its values: escaped in a way of its own. Better too much than too little.
+        return Next::Goes;
+    }
+    if is_notification {
+        erase_from_notification(names, &mut document);
+        blank(names, &mut document);
+    } else if document["kind"] == "click" {
+        // A click is nobody's without its recipient.
+        if let Value::Object(fields) = &mut document {
+            fields.remove("recipient");
+        }
+        blank(names, &mut document);
+    } else {
+        return Next::Goes;
+    }
+    serde_json::to_vec(&document).map_or(Next::Goes, Next::Becomes)
+}
+
+fn of_text(names: &Names, body: &[u8], named: Next) -> Next {
+    if names.are_in(&String::from_utf8_lossy(body)) { named } else { Next::Stays }
+}
+
+/// The lines of a file that name the person go; the others stay as they are.
+fn of_upload(names: &Names, body: &[u8]) -> Next {
+    let Ok(text) = std::str::from_utf8(body) else { return Next::Stays };
+    if !names.are_in(text) {
+        return Next::Stays;
+    }
+    let kept = text.split_inclusive('\n').filter(|line| !names.are_in(line));
+    Next::Becomes(kept.collect::<String>().into_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::Person;
+    use super::*;
+    use crate::time::UnixMillis;
+
+    fn names() -> Names {
+        Names::of([&Person { digits: ["60123456789".to_owned()].into(), ..Person::default() }]).unwrap()
+    }
+
+    fn line(kind: &str, body: &Value) -> Line {
+        let (received_at, message) = (UnixMillis(7), "m".to_owned());
+        Line { kind: kind.to_owned(), received_at, message, body: body.to_string().into() }
+    }
+
+    #[test]
+    fn of_an_object_of_the_archive_only_what_tells_of_the_person_goes() {
+        let status = |to: &str| json!({"recipient_id": to, "status": "read"});
+        let webhook = |to: &[&str]| {
+            let statuses: Vec<Value> = to.iter().map(|to| status(to)).collect();
+            json!({"entry": [{"changes": [{"value": {"statuses": statuses}}]}]})
+        };
+        let click = json!({"kind": "click", "link": 7, "recipient": [0, 3], "about": "60123456789"});
+        let others = [
+            line("meta_webhook", &webhook(&["60123456780"])),
+            line("collected", &json!({"kind": "collected", "phone": "60123456780"})),
+        ];
+        let written = [
+            line("meta_webhook", &webhook(&["60123456789", "60123456780"])),
+            line("click", &click),
+            line("collected", &json!({"kind": "collected", "phone": "60123456789"})),
+        ];
+        let object = archive::compress(&[written.as_slice(), others.as_slice()].concat()).unwrap();
+        let Next::Becomes(next) = of_archive(&names(), &object).unwrap() else { panic!("not changed") };
+        let left: Vec<Line> = archive::lines(&next).unwrap().map(Result::unwrap).collect();
+        let bodies: Vec<Value> = left.iter().map(|line| serde_json::from_slice(&line.body).unwrap()).collect();
+        assert_eq!(bodies[0], webhook(&["60123456780"]));
+        assert_eq!(bodies[1], json!({"kind": "click", "link": 7, "about": "erased"}));
+        assert_eq!(left[2..], others);
+        assert_eq!(of_archive(&names(), &next).unwrap(), Next::Stays);
+        let only_them = archive::compress(&written[2..]).unwrap();
+        assert_eq!(of_archive(&names(), &only_them).unwrap(), Next::Goes);
+    }
+
+    #[test]
+    fn lines_of_others_stay_as_they_are() {
+        let body = b"{\"line\":2,\"phone\":\"+60123456789\",\"reason\":\"x\"}\n{\"line\":3,\"phone\":\"7\",\"reason\":\"y\"}\n";
+        let Next::Becomes(next) = of_lines(&names(), body, None).unwrap() else { panic!("not changed") };
+        let text = String::from_utf8(next).unwrap();
+        assert!(!text.contains("60123456789") && text.contains("\"phone\":\"7\""), "{text}");
+        assert_eq!(text.lines().count(), 2, "places are kept");
+        let Next::Becomes(next) = of_upload(&names(), b"phone,name\n60123456789,A\n60123456780,B\n") else {
+            panic!("not changed")
+        };
+        assert_eq!(next, b"phone,name\n60123456780,B\n");
+    }
+
+    #[test]
+    fn every_place_of_the_bucket_that_holds_people_is_known() {
+        for (key, kind) in [
+            ("campaigns/w/c/pages/000001.json", Some(Kind::Lines)),
+            ("imports/w/i/accepted/000001.ndjson", Some(Kind::Lines)),
+            ("archive/raw/date=2026-11-21/hour=07/x.ndjson.zst", Some(Kind::Archive)),
+            ("overflow/2026-11-21/x", Some(Kind::Overflow)),
+            ("kept/2026-11-21/x.json", Some(Kind::Kept)),
+            ("uploads/w/x", Some(Kind::Upload)),
+            ("events/parquet/x", None),
+            ("media/w/x", None),
+        ] {
+            assert_eq!(Kind::of(key), kind, "{key}");
+        }
+    }
+}
