@@ -38,7 +38,7 @@ mod tests {
 
     #[test]
     fn the_script_stays_small() {
-        // Measured with `gzip -9`: 3,756 bytes of 9,987. What a page loads is held down by the plain size here.
+        // Measured with `gzip -9`: 3,779 bytes of 10,063. What a page loads is held down by the plain size here.
         assert!(SCRIPT.len() < 10_240, "{} bytes", SCRIPT.len());
     }
 

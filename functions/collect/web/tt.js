@@ -116,6 +116,7 @@
   var timer = null;
   var sending = false;
   var failures = 0;
+  var left = null;
 
   function save() {
     if (queue.length) storage.set(mine, JSON.stringify(queue));
@@ -176,7 +177,9 @@
   // The page may be closing: the browser sends what waits. Nobody hears the answer, so it stays in the queue as well.
   function leave() {
     if (!allowed || !queue.length || !navigator.sendBeacon) return;
-    navigator.sendBeacon(endpoint, new Blob([body(batch())], {type: 'text/plain'}));
+    var text = body(batch());
+    if (text !== left) navigator.sendBeacon(endpoint, new Blob([text], {type: 'text/plain'}));
+    left = text;
   }
 
   function add(name, properties, more) {

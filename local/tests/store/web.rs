@@ -31,7 +31,8 @@ fn key(ms: i64) -> WriteKey {
 
 #[tokio::test]
 async fn a_write_key_is_made_once_listed_and_revoked_by_its_workspace_alone() {
-    let Tables { core, .. } = Tables::new().await;
+    let tables = Tables::new().await;
+    let core = &tables.core;
     let (old, new) = (key(0), key(1));
     assert!(core.create_write_key(&old).await.unwrap());
     assert!(!core.create_write_key(&old).await.unwrap(), "the same request again");
@@ -83,12 +84,13 @@ fn event(ms: i64, n: &str) -> EventId {
 
 #[tokio::test]
 async fn an_attempt_keeps_the_earliest_conversion_in_any_order_and_the_operators_word_before_it() {
-    let Tables { core, .. } = Tables::new().await;
+    let tables = Tables::new().await;
+    let core = &tables.core;
     let conversions = [(5, 1, event(5, "a")), (3, 2, event(3, "b")), (9, 3, event(9, "c")), (3, 4, event(3, "d"))];
     let first = conversions.iter().map(|(at, amount, event)| (*at, *event, *amount)).min().unwrap();
     for (seq, order) in [[0, 1, 2, 3], [3, 2, 1, 0], [1, 3, 0, 2], [2, 0, 3, 1]].into_iter().enumerate() {
         let key = attempt_key(u32::try_from(seq).unwrap());
-        born(&core, &key).await;
+        born(core, &key).await;
         for index in order.into_iter().chain(order) {
             let (at, amount, event) = &conversions[index];
             core.record_conversion(&key, later(*at), *event, &worth(*amount)).await.unwrap();
@@ -110,7 +112,8 @@ async fn an_attempt_keeps_the_earliest_conversion_in_any_order_and_the_operators
 
 #[tokio::test]
 async fn a_day_of_the_feed_is_read_from_all_its_partitions_between_two_places() {
-    let Tables { core, .. } = Tables::new().await;
+    let tables = Tables::new().await;
+    let core = &tables.core;
     let mut all = Vec::new();
     for n in 0..60 {
         let at = later(n / 3);

@@ -4,8 +4,9 @@
 use serde_json::{Map, Value};
 
 use super::Published;
+use crate::activity::custom::CustomReport;
 use crate::activity::{Content, Event, Visitor};
-use crate::attempt::Seq;
+use crate::attempt::{Money, Seq};
 use crate::id::{AccountId, CampaignId, WorkspaceId};
 
 /// The event that a row of the feed stands for. Its id is the row's.
@@ -28,10 +29,11 @@ pub fn of_event(workspace: WorkspaceId, account: Option<AccountId>, event: &Even
 }
 
 /// The recipient of a campaign that it concerns.
-const fn place(content: &Content) -> (Option<CampaignId>, Option<Seq>) {
+fn place(content: &Content) -> (Option<CampaignId>, Option<Seq>) {
     match content {
         Content::LinkClicked { campaign, recipient, .. } => (Some(*campaign), *recipient),
         Content::MessageReceived { campaign, recipient, .. } => (*campaign, *recipient),
+        Content::Custom(report) => (report.campaign, report.recipient),
         _ => (None, None),
     }
 }
@@ -42,21 +44,57 @@ fn data(content: &Content) -> Map<String, Value> {
         Content::LinkClicked { link, visitor, country, .. } => {
             let link = Some(("link".to_owned(), Value::from(link.get().to_string())));
             let country = country.as_deref().and_then(|country| text("country", country));
-            let visitor = match visitor {
-                Visitor::Human { device, os, browser } => {
-                    vec![text("visitor", "human"), text("device", device), text("os", os), text("browser", browser)]
-                }
-                Visitor::Machine { reason } => vec![text("visitor", "machine"), text("reason", reason)],
-            };
-            [link, country].into_iter().chain(visitor).flatten().collect()
+            [link, country].into_iter().flatten().chain(of_visitor(visitor)).collect()
         }
         // A wamid holds the person's number.
         Content::MessageReceived { kind, .. } => text("kind", kind).into_iter().collect(),
         Content::MetaReported { field, kind, .. } => {
             [text("field", field), text("kind", kind)].into_iter().flatten().collect()
         }
+        Content::ChatAssigned(report) => {
+            let previous = report.previous.as_deref().and_then(|agent| text("previous", agent));
+            [text("agent", &report.agent), previous].into_iter().flatten().collect()
+        }
+        Content::ChatResolved(report) => {
+            let agent = report.agent.as_deref().and_then(|agent| text("agent", agent));
+            let outcome = report.outcome.as_deref().and_then(|outcome| text("outcome", outcome));
+            [agent, outcome].into_iter().flatten().collect()
+        }
+        Content::MessageSent(report) => {
+            let agent = report.agent.as_deref().and_then(|agent| text("agent", agent));
+            [agent, Some(("bot".to_owned(), Value::from(report.bot)))].into_iter().flatten().collect()
+        }
+        Content::Custom(report) => of_custom(report),
         _ => Map::new(),
     }
+}
+
+fn of_visitor(visitor: &Visitor) -> Vec<(String, Value)> {
+    let texts = match visitor {
+        Visitor::Human { device, os, browser } => {
+            vec![("visitor", "human"), ("device", device), ("os", os), ("browser", browser)]
+        }
+        Visitor::Machine { reason } => vec![("visitor", "machine"), ("reason", reason.as_str())],
+    };
+    texts.into_iter().map(|(name, value)| (name.to_owned(), Value::from(value))).collect()
+}
+
+/// An event in its sender's words. Its properties are what they want to be told of; its own id may be anything, and stays.
+fn of_custom(report: &CustomReport) -> Map<String, Value> {
+    let mut data: Map<String, Value> = report.visitor.iter().flat_map(of_visitor).collect();
+    data.insert("source".to_owned(), report.source.name().into());
+    data.insert("conversion".to_owned(), report.conversion.into());
+    if let Some(Money { amount, currency }) = &report.value {
+        data.insert("amount".to_owned(), amount.clone().into());
+        data.insert("currency".to_owned(), currency.clone().into());
+    }
+    if let Some(country) = &report.country {
+        data.insert("country".to_owned(), country.clone().into());
+    }
+    if !report.properties.is_empty() {
+        data.insert("properties".to_owned(), report.properties.map().clone().into());
+    }
+    data
 }
 
 #[cfg(test)]
@@ -134,6 +172,25 @@ mod tests {
         });
         assert_eq!((&json["type"], &json["data"]), (&json!("message.received"), &json!({"kind": "text"})));
         assert_eq!(json["recipient"], 9);
+    }
+
+    #[test]
+    fn an_event_in_its_senders_words_says_what_it_was_worth_and_what_they_tell() {
+        let report = json!({
+            "type": "custom", "name": "purchase", "source": "web", "own_id": SECRET, "click_id": SECRET,
+            "campaign": "cmp_01J00000000000000000000000", "recipient": 3, "conversion": true,
+            "value": {"amount": 49.9, "currency": "MYR"}, "visitor": "human", "device": "mobile", "os": "Android",
+            "browser": "Chrome", "properties": "{\"items\":2}",
+        });
+        let json = published(serde_json::from_value(report).unwrap());
+        assert_eq!((&json["type"], &json["recipient"]), (&json!("purchase"), &json!(3)));
+        assert_eq!(
+            json["data"],
+            json!({"source": "web", "conversion": true, "amount": 49.9, "currency": "MYR", "visitor": "human",
+                "device": "mobile", "os": "Android", "browser": "Chrome", "properties": {"items": 2}})
+        );
+        let sent = json!({"type": "message.sent", "agent": "kim", "wamid": SECRET});
+        assert_eq!(published(serde_json::from_value(sent).unwrap())["data"], json!({"agent": "kim", "bot": false}));
     }
 
     #[test]

@@ -31,7 +31,9 @@ impl Browser {
         let mut driver = Command::new(program).arg("--port=0").stdout(Stdio::piped()).spawn().expect("a chromedriver");
         let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
         let port: u16 = lines
-            .find_map(|line| line.unwrap().split("on port ").nth(1)?.trim().trim_end_matches('.').parse().ok())
+            .find_map(|line| {
+                line.unwrap().split("successfully on port ").nth(1)?.trim().trim_end_matches('.').parse().ok()
+            })
             .expect("the driver's port");
         // What it says later is read, so that it never waits for a reader.
         std::thread::spawn(move || lines.for_each(drop));

@@ -115,14 +115,19 @@ async fn a_purchase_behind_a_tracked_link_closes_the_recipient_whose_link_it_was
     );
     assert_eq!((&forged_one["campaign_id"], &forged_one["data"]["click_id"]), (&Value::Null, &json!(forged)));
 
-    let closed = until("the closed deal", Duration::from_secs(20), async || {
-        let closed = api.get(&format!("/v1/campaigns/{id}/recipients?stage=closed")).await.unwrap();
-        let rows = closed["data"].as_array().unwrap().clone();
-        (rows.len() == 1 && rows[0]["closed_value"].is_object()).then(|| rows[0].clone())
+    let (core, _) = stack.tables();
+    let key = super::stored(&stack, id).await.attempt_key(shared::attempt::Seq(0));
+    until("what the deal was worth", Duration::from_secs(20), async || {
+        let attempt = core.attempt(&key).await.unwrap().unwrap();
+        let worth = serde_json::to_value(attempt.closed_value?).unwrap();
+        assert_eq!(worth, json!({"amount": 49.9, "currency": "MYR"}));
+        assert_eq!(attempt.closed_by.unwrap().event.to_string(), bought["id"].as_str().unwrap());
+        Some(worth)
     })
     .await;
-    assert_eq!(closed["phone"], recipients[0]["phone"]);
-    assert_eq!(closed["closed_value"], json!({"amount": 49.9, "currency": "MYR"}));
+    let closed = api.get(&format!("/v1/campaigns/{id}/recipients?stage=closed")).await.unwrap();
+    assert_eq!(closed["data"].as_array().unwrap().len(), 1);
+    assert_eq!(closed["data"][0]["phone"], recipients[0]["phone"]);
     stack.shutdown().await;
 }
 
