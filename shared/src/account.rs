@@ -50,8 +50,8 @@ impl AccountStatus {
     }
 }
 
-/// Meta's opinion of the number's messages (Meta, quality rating).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// Meta's opinion of the number's messages (Meta, quality rating), the worst last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Quality {
     /// Meta has said nothing yet.

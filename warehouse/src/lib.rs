@@ -1,7 +1,7 @@
 //! The warehouse: every published event as a row of a Parquet file in the bucket, which Athena, DuckDB and ClickHouse read
 //! as it is. `docs/EVENTS.md` says what the columns mean.
 //!
-//! Events come in as [`staged`] objects, one for each batch of the stream and hour, and are merged into one file for each
+//! Events come in as staged objects, one for each batch of the stream and hour, and are merged into one file for each
 //! hour in which something happened. A file is replaced as a whole, on condition that nobody else has replaced it since it
 //! was read, and staged objects are removed only after that. So whoever dies on the way, and however many work at the same
 //! time, each event is in its file exactly once, or still staged as well and merged again without effect.

@@ -1,6 +1,11 @@
 //! `/v1/contacts`: the people a business writes to, and their word for or against messages.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+pub(crate) mod change;
+pub(crate) mod merging;
+pub(crate) mod search;
+mod view;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use axum::body::Bytes;
@@ -9,20 +14,19 @@ use axum::http::StatusCode;
 use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use shared::contact::alias::Alias;
-use shared::contact::{Consent, Contact, ContactPatch, TooMuch, Word};
+use shared::contact::alias::{Alias, InvalidAlias, Rank};
+use shared::contact::family::Family;
+use shared::contact::{ContactPatch, TooMuch, Word};
 use shared::http::auth::Caller;
-use shared::http::params::Params;
+use shared::http::body;
 use shared::http::problem::{FieldError, Problem};
-use shared::http::{body, limit};
-use shared::id::{ContactId, WorkspaceId};
+use shared::id::ContactId;
 use shared::phone::PhoneNumber;
-use shared::store::{Evidence, Sighting, Upsert, Upserted};
+use shared::store::{Evidence, Known, Sighting, Upsert, Upserted};
 use shared::time::UnixMillis;
 
 use crate::Api;
 use crate::idempotency::NewId;
-use crate::view;
 
 /// Longest name of a source of a consent, in characters.
 const MAX_SOURCE_CHARS: usize = 256;
@@ -33,11 +37,16 @@ const DEFAULT_SOURCE: &str = "api";
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct NewContact {
-    phone: String,
     #[serde(default)]
-    name: Option<String>,
+    phone: Option<String>,
+    #[serde(default)]
+    bsuid: Option<String>,
     #[serde(default)]
     email: Option<String>,
+    #[serde(default)]
+    anonymous_id: Option<String>,
+    #[serde(default)]
+    name: Option<String>,
     #[serde(default)]
     attributes: BTreeMap<String, String>,
     #[serde(default)]
@@ -58,14 +67,6 @@ struct Given {
     at: Option<UnixMillis>,
 }
 
-/// Where a list goes on.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Paging {
-    limit: Option<String>,
-    cursor: Option<ContactId>,
-}
-
 impl Given {
     /// The word, if it is one. A word from the future would outlast every later one.
     fn check(self, place: &str, now: UnixMillis, errors: &mut Vec<FieldError>) -> Word {
@@ -83,7 +84,8 @@ impl Given {
     }
 }
 
-/// `POST /v1/contacts`: makes a contact of this number or adds to the one there is.
+/// `POST /v1/contacts`: makes a contact of these identifiers or adds to the one there is. `conflicts` are contacts that
+/// others of the identifiers belong to: they may be other people, so nothing was merged.
 pub(crate) async fn upsert(
     State(api): State<Arc<Api>>,
     Extension(caller): Extension<Caller>,
@@ -93,14 +95,17 @@ pub(crate) async fn upsert(
     let new: NewContact = body::read(&payload)?;
     let now = UnixMillis::now();
     let mut errors = Vec::new();
-    let phone = new.phone.parse::<PhoneNumber>().map_err(|reason| {
-        errors.push(FieldError { pointer: "/phone".to_owned(), reason: reason.to_string() });
+    let phone = new.phone.as_deref().and_then(|phone| {
+        let refused =
+            |reason: &dyn std::fmt::Display| FieldError { pointer: "/phone".to_owned(), reason: reason.to_string() };
+        phone.parse::<PhoneNumber>().map_err(|reason| errors.push(refused(&reason))).ok()
     });
+    let aliases = aliases(&new, phone.as_ref(), &mut errors);
     let word = new.opt_in.map(|given| given.check("/opt_in", now, &mut errors));
     let patch = ContactPatch {
-        phone: phone.clone().ok(),
+        phone,
         name: new.name,
-        email: new.email,
+        email: new.email.map(|email| email.trim().to_owned()),
         attributes: new.attributes,
         tags: new.tags,
         persona: new.persona,
@@ -108,24 +113,53 @@ pub(crate) async fn upsert(
     if let Err(reason) = patch.check() {
         errors.push(FieldError { pointer: place(reason).to_owned(), reason: reason.to_string() });
     }
-    let (Ok(phone), true) = (phone, errors.is_empty()) else {
+    if !errors.is_empty() {
         return Err(Problem::all_invalid(errors));
-    };
+    }
+    // The number comes first, so it is the one that a word is given for.
+    let speaker = aliases.iter().find(|alias| alias.kind().rank() == Rank::User);
+    if word.is_some() && speaker.is_none() {
+        return Err(Problem::invalid("/opt_in", "messages need a phone or a bsuid"));
+    }
     let workspace = caller.workspace;
-    let aliases = [Alias::from(&phone)];
     let sighting = Sighting { aliases: &aliases, evidence: Evidence::Told, source: DEFAULT_SOURCE, at: now };
     let upsert = Upsert { sighting, patch: &patch, fresh: ContactId::from_ulid(id), import: None };
-    let upserted = api.core.upsert(workspace, &upsert).await?.map_or(Upserted::Missing, |(upserted, _)| upserted);
+    let Some((upserted, conflicts)) = api.core.upsert(workspace, &upsert).await? else {
+        return Err(Problem::invalid("/", "a contact needs a phone, bsuid, email or anonymous_id"));
+    };
     let (status, contact) = match upserted {
         Upserted::Created(contact) => (StatusCode::CREATED, contact),
         Upserted::Updated(contact) => (StatusCode::OK, contact),
         Upserted::Refused(reason) => return Err(Problem::invalid(place(reason), reason.to_string())),
         Upserted::Missing => return Err(Problem::not_found("contact")),
     };
-    if let Some(Word { at, source }) = word {
-        api.core.opt_in(workspace, phone.digits(), &source, at).await?;
+    if let (Some(Word { at, source }), Some(speaker)) = (word, speaker) {
+        api.core.opt_in_by(workspace, speaker, &source, at).await?;
     }
-    Ok((status, Json(shown(&api, workspace, &contact).await?)))
+    let (family, known) = find(&api, caller, contact.id).await?;
+    let mut shown = view::whole(&api, caller, contact.id, &family, &known).await?;
+    shown["conflicts"] = json!(conflicts);
+    Ok((status, Json(shown)))
+}
+
+/// The identifiers of a request, the one that says most first.
+fn aliases(new: &NewContact, phone: Option<&PhoneNumber>, errors: &mut Vec<FieldError>) -> Vec<Alias> {
+    let mut aliases: Vec<Alias> = phone.map(Alias::from).into_iter().collect();
+    let given: [(&str, Option<&String>, fn(&str) -> Result<Alias, InvalidAlias>); 3] = [
+        ("/bsuid", new.bsuid.as_ref(), Alias::bsuid),
+        ("/email", new.email.as_ref(), Alias::email),
+        ("/anonymous_id", new.anonymous_id.as_ref(), Alias::anon),
+    ];
+    for (pointer, text, read) in given {
+        match text.map(|text| read(text)) {
+            Some(Ok(alias)) => aliases.push(alias),
+            Some(Err(reason)) => {
+                errors.push(FieldError { pointer: pointer.to_owned(), reason: reason.to_string() });
+            }
+            None => {}
+        }
+    }
+    aliases
 }
 
 const fn place(reason: TooMuch) -> &'static str {
@@ -136,94 +170,90 @@ const fn place(reason: TooMuch) -> &'static str {
     }
 }
 
-/// `GET /v1/contacts/{id}`.
+/// `GET /v1/contacts/{id}`: the person. One that was merged into another is shown as that one, and `merged_into` names it.
 pub(crate) async fn one(
     State(api): State<Arc<Api>>,
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Problem> {
-    let contact = find(&api, caller, &id).await?;
-    Ok(Json(shown(&api, caller.workspace, &contact).await?))
+    let id = read_id(&id)?;
+    shown(&api, caller, id).await
 }
 
-/// `GET /v1/contacts`: newest first.
-pub(crate) async fn list(
+/// `DELETE /v1/contacts/{id}`: the person's contacts and identifiers go; a no stays with the number.
+pub(crate) async fn delete(
     State(api): State<Arc<Api>>,
     Extension(caller): Extension<Caller>,
-    Params(paging): Params<Paging>,
-) -> Result<Json<Value>, Problem> {
-    let limit = limit(paging.limit.as_deref())?;
-    let listed = api.core.contacts(caller.workspace, paging.cursor, limit).await?;
-    let next = view::next_cursor(&listed, |contact| contact.id.to_string());
-    let digits: Vec<&str> = listed.rows.iter().filter_map(|one| Some(one.phone.as_ref()?.digits())).collect();
-    let consents = api.core.consents(caller.workspace, &digits).await?;
-    let contacts: Vec<Value> = listed.rows.iter().map(|contact| view_of(contact, &consents)).collect();
-    Ok(Json(json!({"data": contacts, "next_cursor": next})))
+    Path(id): Path<String>,
+) -> Result<StatusCode, Problem> {
+    let deleted = api.core.delete_contact(caller.workspace, read_id(&id)?, UnixMillis::now()).await?;
+    if deleted { Ok(StatusCode::NO_CONTENT) } else { Err(Problem::not_found("contact")) }
 }
 
-/// `POST /v1/contacts/{id}/opt-in`.
+/// `POST /v1/contacts/{id}/opt-in`: for the number to write to, or the user id of whoever hides theirs.
 pub(crate) async fn opt_in(
     State(api): State<Arc<Api>>,
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
     payload: Bytes,
 ) -> Result<Json<Value>, Problem> {
-    let (contact, phone, word) = word(&api, caller, &id, &payload).await?;
-    api.core.opt_in(caller.workspace, phone.digits(), &word.source, word.at).await?;
-    Ok(Json(shown(&api, caller.workspace, &contact).await?))
+    let (id, word, mut speakers) = word(&api, caller, &id, &payload).await?;
+    speakers.truncate(1);
+    for speaker in speakers {
+        api.core.opt_in_by(caller.workspace, &speaker, &word.source, word.at).await?;
+    }
+    shown(&api, caller, id).await
 }
 
-/// `POST /v1/contacts/{id}/opt-out`: from now on no message of any campaign goes to the contact's number.
+/// `POST /v1/contacts/{id}/opt-out`: from now on no message of any campaign goes to any of the contact's numbers.
 pub(crate) async fn opt_out(
     State(api): State<Arc<Api>>,
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
     payload: Bytes,
 ) -> Result<Json<Value>, Problem> {
-    let (contact, phone, word) = word(&api, caller, &id, &payload).await?;
-    api.core.opt_out(caller.workspace, phone.digits(), &word.source, word.at).await?;
-    Ok(Json(shown(&api, caller.workspace, &contact).await?))
+    let (id, word, speakers) = word(&api, caller, &id, &payload).await?;
+    for speaker in speakers {
+        api.core.opt_out_by(caller.workspace, &speaker, &word.source, word.at).await?;
+    }
+    shown(&api, caller, id).await
 }
 
-/// The contact, the number whose owner's word it is, and the word.
-async fn word(api: &Api, caller: Caller, id: &str, payload: &Bytes) -> Result<(Contact, PhoneNumber, Word), Problem> {
+/// The contact, the word, and the numbers and user ids that are the person's now, the number to write to first.
+async fn word(api: &Api, caller: Caller, id: &str, payload: &Bytes) -> Result<(ContactId, Word, Vec<Alias>), Problem> {
     let given: Given = if payload.is_empty() { Given::default() } else { body::read(payload)? };
     let mut errors = Vec::new();
     let word = given.check("", UnixMillis::now(), &mut errors);
     if !errors.is_empty() {
         return Err(Problem::all_invalid(errors));
     }
-    let contact = find(api, caller, id).await?;
-    let phone = contact.phone.clone();
-    let phone = phone.ok_or_else(|| Problem::conflict("the contact has no phone number to write to", None))?;
-    Ok((contact, phone, word))
+    let id = read_id(id)?;
+    let (family, known) = find(api, caller, id).await?;
+    let number = family.person().phone.as_ref().map(Alias::from);
+    let others = known.into_iter().filter(|known| known.until.is_none()).map(|known| known.alias);
+    let others = others.filter(|alias| alias.kind().rank() == Rank::User && Some(alias) != number.as_ref());
+    let mut speakers: Vec<Alias> = others.collect();
+    speakers.splice(0..0, number);
+    if speakers.is_empty() {
+        return Err(Problem::conflict("the contact has no phone number or user id to write to", None));
+    }
+    Ok((id, word, speakers))
 }
 
-async fn find(api: &Api, caller: Caller, id: &str) -> Result<Contact, Problem> {
-    let id = id.parse().map_err(|_| Problem::not_found("contact"))?;
-    api.core.contact(caller.workspace, id).await?.ok_or_else(|| Problem::not_found("contact"))
+fn read_id(id: &str) -> Result<ContactId, Problem> {
+    id.parse().map_err(|_| Problem::not_found("contact"))
 }
 
-async fn shown(api: &Api, workspace: WorkspaceId, contact: &Contact) -> Result<Value, Problem> {
-    let digits: Vec<&str> = contact.phone.iter().map(PhoneNumber::digits).collect();
-    Ok(view_of(contact, &api.core.consents(workspace, &digits).await?))
+/// A person and what they are known under.
+async fn find(api: &Api, caller: Caller, id: ContactId) -> Result<(Family, Vec<Known>), Problem> {
+    let family = api.core.family_of(caller.workspace, id).await?;
+    let family = family.filter(|family| family.root.deleted_at.is_none());
+    let family = family.ok_or_else(|| Problem::not_found("contact"))?;
+    let known = api.core.aliases_of(caller.workspace, &family).await?;
+    Ok((family, known))
 }
 
-/// A contact with its consent.
-fn view_of(contact: &Contact, consents: &HashMap<String, Consent>) -> Value {
-    let consent = contact.phone.as_ref().and_then(|phone| consents.get(phone.digits()));
-    json!({
-        "id": contact.id,
-        "phone": contact.phone,
-        "name": contact.name,
-        "email": contact.email,
-        "attributes": contact.attributes,
-        "tags": contact.tags,
-        "persona": contact.persona,
-        "opt_in": consent.and_then(|consent| consent.opt_in.as_ref()),
-        "opt_out": consent.and_then(|consent| consent.opt_out.as_ref()),
-        "opted_out": consent.is_some_and(Consent::is_opted_out),
-        "created_at": contact.created_at.to_rfc3339(),
-        "updated_at": contact.updated_at.to_rfc3339(),
-    })
+async fn shown(api: &Api, caller: Caller, id: ContactId) -> Result<Json<Value>, Problem> {
+    let (family, known) = find(api, caller, id).await?;
+    Ok(Json(view::whole(api, caller, id, &family, &known).await?))
 }

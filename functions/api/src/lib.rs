@@ -177,6 +177,8 @@ pub fn router(api: Api) -> Router {
         .route("/v1/contacts/import", post(imports::create))
         .route("/v1/contacts/{id}/opt-in", post(contacts::opt_in))
         .route("/v1/contacts/{id}/opt-out", post(contacts::opt_out))
+        .route("/v1/contacts/{id}/merge", post(contacts::merging::merge))
+        .route("/v1/contacts/{id}/unmerge", post(contacts::merging::unmerge))
         .route("/v1/events/quarantined/replay", post(quarantine::replay))
         .route("/v1/contacts/{id}/erase", post(erasures::create))
         .route("/v1/events", post(events::tell))
@@ -201,8 +203,8 @@ pub fn router(api: Api) -> Router {
             "/v1/accounts/{id}/templates/{template}",
             get(templates::one).patch(templates::edit).delete(templates::delete),
         )
-        .route("/v1/contacts", get(contacts::list))
-        .route("/v1/contacts/{id}", get(contacts::one))
+        .route("/v1/contacts", get(contacts::search::list))
+        .route("/v1/contacts/{id}", get(contacts::one).patch(contacts::change::change).delete(contacts::delete))
         .route("/v1/contacts/imports/{id}", get(imports::one))
         .route("/v1/contacts/imports/{id}/rejects", get(imports::rejects))
         .route("/v1/settings/consent", get(settings::consent).put(settings::set_consent))

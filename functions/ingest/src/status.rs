@@ -8,7 +8,7 @@ use shared::time::UnixMillis;
 
 use crate::effects::{Effects, OfTry};
 use crate::origin::{Origin, kept};
-use crate::people::{self, Person};
+use crate::people::{self, Meeting, Person};
 use crate::{Ingest, NotIngested, consent};
 
 /// The kind of what this version does not know; it is counted (`shared::rollup::contribution`).
@@ -71,7 +71,14 @@ pub(crate) async fn take_in(
     } else {
         Person::of(status.recipient_id.as_ref(), status.recipient_user_id.as_ref())
     };
-    let contact = people::known(ingest, origin, &person).await?;
+    let at = UnixMillis::from_seconds(status.timestamp_s);
+    // Whoever wants no messages is somebody to be remembered; whom others have written to is not yet.
+    let contact = if consent::is_a_stop(status) {
+        let meeting = Meeting { at, by: "status", what: &status.wamid, name: people::name_of(origin.item) };
+        people::meet(ingest, origin, &person, &meeting).await?
+    } else {
+        people::known(ingest, origin, &person).await?
+    };
     if consent::is_a_stop(status) {
         consent::stopped(effects, origin, status, &person, contact);
     }

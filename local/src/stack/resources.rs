@@ -1,10 +1,11 @@
 //! Tables as `template.yaml` declares them, queues and the bucket, made where they are missing. The queues' visibility
 //! time-outs are shorter than on AWS: here a message is out for long only when its function has failed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use anyhow::Context;
+use aws_sdk_sqs::operation::get_queue_url::GetQueueUrlError;
 use aws_sdk_sqs::types::QueueAttributeName;
 use shared::blob::Bucket;
 use shared::store::rollups::Rollups;
@@ -80,20 +81,38 @@ impl Resources {
 }
 
 async fn queue(engines: &Engines, name: &str, visibility: Duration) -> anyhow::Result<QueueWithDeadLetters> {
-    let sqs = engines.sqs();
     let dead_letters = format!("{name}-dead-letters");
-    sqs.create_queue().queue_name(&dead_letters).send().await?;
+    configured(engines, &dead_letters, HashMap::new()).await?;
     let redrive = serde_json::json!({
         "deadLetterTargetArn": engines.queue_arn(&dead_letters),
         "maxReceiveCount": MAX_RECEIVE_COUNT,
     });
-    let created = sqs
-        .create_queue()
-        .queue_name(name)
-        .attributes(QueueAttributeName::VisibilityTimeout, visibility.as_secs().to_string())
-        .attributes(QueueAttributeName::RedrivePolicy, redrive.to_string())
-        .send()
-        .await?;
-    let url = created.queue_url.context("the queue has no address")?;
-    Ok(QueueWithDeadLetters { url })
+    let attributes = HashMap::from([
+        (QueueAttributeName::VisibilityTimeout, visibility.as_secs().to_string()),
+        (QueueAttributeName::RedrivePolicy, redrive.to_string()),
+    ]);
+    Ok(QueueWithDeadLetters { url: configured(engines, name, attributes).await? })
+}
+
+/// The address of the queue with these attributes. One that another version of this program has made has its attributes
+/// changed; SQS would refuse to create it with others.
+async fn configured(
+    engines: &Engines,
+    name: &str,
+    attributes: HashMap<QueueAttributeName, String>,
+) -> anyhow::Result<String> {
+    let sqs = engines.sqs();
+    let found = match sqs.get_queue_url().queue_name(name).send().await {
+        Ok(found) => found.queue_url,
+        Err(error) if error.as_service_error().is_some_and(GetQueueUrlError::is_queue_does_not_exist) => None,
+        Err(error) => return Err(error.into()),
+    };
+    if let Some(url) = found {
+        if !attributes.is_empty() {
+            sqs.set_queue_attributes().queue_url(&url).set_attributes(Some(attributes)).send().await?;
+        }
+        return Ok(url);
+    }
+    let created = sqs.create_queue().queue_name(name).set_attributes(Some(attributes)).send().await?;
+    created.queue_url.context("the queue has no address")
 }

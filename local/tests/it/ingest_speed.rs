@@ -30,7 +30,7 @@ use crate::flood::wire::{self, Place};
 use crate::flood::world::{Update, World};
 use crate::support::{create_queue, memory, peak_mib};
 
-/// Updates per measurement.
+/// Updates per measurement, unless `EVENTS` says otherwise.
 const UPDATES: usize = 20_000;
 
 /// Messages in a batch, and bytes, as on Lambda.
@@ -152,7 +152,8 @@ async fn events_through_ingest() {
         let clients = clients_of(&engines);
         schema::create_missing(&clients.dynamodb, "core", "rollup").await.unwrap();
         clients.s3.create_bucket().bucket("data").send().await.unwrap();
-        let world = World::new(1, UPDATES);
+        let updates = std::env::var("EVENTS").map_or(UPDATES, |events| events.parse().unwrap());
+        let world = World::new(1, updates);
         seeding::seed(&world, &Core::new(clients.dynamodb.clone(), "core")).await;
         let all = world.numbers().flat_map(|n| {
             let life = world.life(n);

@@ -2,6 +2,9 @@
 //! undone; a no holds under every name of a person.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -172,7 +175,7 @@ async fn the_same_facts_end_in_the_same_families_in_any_order() {
     let person = [P, B, "Ea@example.com", "Aone", "P60123450001", "P60123450002", "BMY.9", "BMY.10"];
     let other = [Q, C, "Eb@example.com"];
     let mut rng = StdRng::seed_from_u64(11);
-    for round in 0..25 {
+    for round in 0..10 {
         let tables = Tables::new().await;
         let mut order: Vec<_> = facts.into_iter().enumerate().chain(facts.into_iter().enumerate()).collect();
         order.shuffle(&mut rng);
@@ -516,5 +519,59 @@ async fn of_tags_put_on_and_taken_off_at_once_the_index_knows_what_the_contact_s
         let contact = core.contact(WORKSPACE, id).await.unwrap().unwrap();
         let found = core.find_contacts(WORKSPACE, &LookFor::Tag("vip".to_owned()), None, 10).await.unwrap();
         assert!(!contact.tags.contains("vip") || found.contacts.len() == 1, "a tag without its row");
+    }
+}
+
+/// Begins something and drops it after it has waited so many times, as a process that dies.
+async fn cut_off(waits: usize, work: impl Future) {
+    let (mut work, mut left) = (pin!(work), waits);
+    poll_fn(|context| {
+        if work.as_mut().poll(context).is_ready() || left == 0 {
+            return Poll::Ready(());
+        }
+        left -= 1;
+        Poll::Pending
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn whoever_dies_at_any_point_leaves_what_the_repeat_finishes() {
+    let tables = Tables::new().await;
+    let core = &tables.core;
+    for waits in (0..60).step_by(3) {
+        let [p, q, b, e] = ["P60123{}0001", "P60123{}0002", "BMY.{}", "Ea{}@example.com"]
+            .map(|form| form.replace("{}", &format!("{waits:02}")));
+        // A number with a no, a user id with a contact of its own, and a mailbox, seen together.
+        core.opt_out_by(WORKSPACE, &alias(&p), "reply", at(1)).await.unwrap();
+        let own = meta(core, &[&b], 1).await.contact;
+        cut_off(waits, meta(core, &[&p, &b, &e], 2)).await;
+        meta(core, &[&p, &b, &e], 2).await;
+        assert_eq!(families(core, &[&p, &b, &e]).await.len(), 1, "after {waits}");
+        let person = root(core, &p).await;
+        assert_eq!(core.root_of(WORKSPACE, own).await.unwrap(), person, "after {waits}");
+        assert!(core.consent_of(WORKSPACE, &alias(&b)).await.unwrap().unwrap().is_opted_out(), "after {waits}");
+
+        meta(core, &[&q], 3).await;
+        let (old, new) = (alias(&p), alias(&q));
+        let step = Move { old: &old, new: &new, also: &[], source: "change", at: at(4) };
+        cut_off(waits, core.change_number(WORKSPACE, &step, ContactId::new(NOW))).await;
+        core.change_number(WORKSPACE, &step, ContactId::new(NOW)).await.unwrap();
+        assert_eq!(families(core, &[&p, &q, &b, &e]).await.len(), 1, "after {waits}");
+        assert!(is_opted_out(core, &q[1..]).await, "after {waits}");
+        let person = core.family_of(WORKSPACE, person).await.unwrap().unwrap().person();
+        assert_eq!(person.phone.as_ref().map(|phone| phone.digits()), Some(&q[1..]), "after {waits}");
+
+        let patch = ContactPatch { tags: ["vip".to_owned()].into(), ..ContactPatch::default() };
+        cut_off(waits, core.upsert_contact(WORKSPACE, person.id, &patch, None, at(5))).await;
+        core.upsert_contact(WORKSPACE, person.id, &patch, None, at(5)).await.unwrap();
+        let tagged = core.find_contacts(WORKSPACE, &LookFor::Tag("vip".to_owned()), None, 100).await.unwrap();
+        assert!(tagged.contacts.iter().any(|(id, _)| *id == person.id), "after {waits}");
+
+        cut_off(waits, core.delete_contact(WORKSPACE, person.id, at(6))).await;
+        core.delete_contact(WORKSPACE, person.id, at(6)).await.unwrap();
+        assert_eq!(core.family_of(WORKSPACE, person.id).await.unwrap(), None, "after {waits}");
+        assert_eq!(core.owner_of(WORKSPACE, &[alias(&p), alias(&q), alias(&b), alias(&e)]).await.unwrap(), None);
+        assert!(is_opted_out(core, &q[1..]).await, "after {waits}");
     }
 }

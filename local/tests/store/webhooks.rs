@@ -4,10 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
-use aws_sdk_dynamodb::types::AttributeValue;
 use ingest::{Config, Ingest, handle};
-use proptest::prelude::*;
-use proptest::test_runner::{Config as Runs, TestRunner};
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom;
+use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
 use shared::account::{Account, NumberIdentity};
 use shared::activity::{Content, Event};
@@ -88,6 +88,9 @@ impl World {
     async fn kinds(&self) -> BTreeMap<String, usize> {
         let mut kinds = BTreeMap::new();
         for event in self.events().await {
+            if let Content::MetaQuarantined { reason, .. } = &event.content {
+                panic!("quarantined: {reason}");
+            }
             *kinds.entry(event.content.kind().to_owned()).or_default() += 1;
         }
         kinds
@@ -202,19 +205,63 @@ fn with_change(entry: &Value, change: Value) -> Value {
 /// The rows without what depends on who came first by nature: a contact's id and its birth.
 async fn rows_but_for_birth(world: &World) -> BTreeSet<String> {
     let rows = world.rows().await;
-    let mut names: BTreeMap<String, String> = BTreeMap::new();
-    for row in rows.iter().filter(|row| text(row, "sk") == "ALIAS") {
-        let name = names.entry(text(row, "contact")).or_insert_with(|| text(row, "pk"));
+    // Who came to us under two identifiers one after the other has two contacts, merged into one.
+    let mut into: BTreeMap<String, String> = BTreeMap::new();
+    for row in rows.iter().filter(|row| text(row, "sk") == "CONTACT") {
+        if let Some(mark) = row.get("merged_into").and_then(|mark| mark.as_m().ok()) {
+            into.insert(text(row, "id"), text(mark, "into"));
+        }
+    }
+    let root = |contact: &str| {
+        let mut contact = contact.to_owned();
+        while let Some(other) = into.get(&contact) {
+            contact = other.clone();
+        }
+        contact
+    };
+    let mut roots: BTreeMap<String, String> = BTreeMap::new();
+    let mut members = BTreeSet::new();
+    for row in rows.iter().filter(|row| text(row, "sk") == "ALIAS" && row.contains_key("contact")) {
+        members.insert(text(row, "contact"));
+        let name = roots.entry(root(&text(row, "contact"))).or_insert_with(|| text(row, "pk"));
         *name = name.clone().min(text(row, "pk"));
     }
+    members.extend(into.keys().cloned());
+    let names: BTreeMap<String, String> = members
+        .into_iter()
+        .filter_map(|contact| Some((contact.clone(), roots.get(&root(&contact))?.clone())))
+        .collect();
     rows.into_iter()
-        .filter(|row| text(row, "type") != "contact.created")
+        .filter(|row| !["contact.created", "contact.merged"].contains(&text(row, "type").as_str()))
+        .filter(|row| {
+            text(row, "pk").contains("#ACTIVITY#")
+                || ["ALIAS", "ACCOUNT"].contains(&text(row, "sk").as_str())
+                || text(row, "sk").starts_with("CONVERSATION#")
+        })
         .map(|mut row| {
-            for name in ["known_since", "created_at", "updated_at", "revision"] {
+            for name in [
+                "known_since",
+                "created_at",
+                "updated_at",
+                "revision",
+                "archived",
+                "since",
+                "linked",
+                "until",
+                "moved_to",
+            ] {
                 row.remove(name);
             }
-            let sorted: BTreeMap<String, AttributeValue> = row.into_iter().collect();
-            let mut row = format!("{sorted:?}");
+            // Nobody becomes a contact by these, so they name one only if it was there.
+            if ["message.status", "group.join_requested", "group.participants_changed"]
+                .contains(&text(&row, "type").as_str())
+            {
+                row.remove("contact");
+                row.remove("list");
+            }
+            // Its members come in one order, at every depth.
+            let row: BTreeMap<String, Value> = serde_dynamo::from_item(row).unwrap();
+            let mut row = sorted(json!(row)).to_string();
             for (contact, name) in &names {
                 row = row.replace(contact, name);
             }
@@ -223,40 +270,43 @@ async fn rows_but_for_birth(world: &World) -> BTreeSet<String> {
         .collect()
 }
 
-#[test]
-fn the_samples_repeated_shuffled_and_split_leave_the_same_rows() {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+fn sorted(value: Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let members: BTreeMap<String, Value> =
+                members.into_iter().map(|(name, value)| (name, sorted(value))).collect();
+            Value::Object(members.into_iter().collect())
+        }
+        Value::Array(elements) => elements.into_iter().map(sorted).collect(),
+        other => other,
+    }
+}
+
+#[tokio::test]
+async fn the_samples_repeated_shuffled_and_split_leave_the_same_rows() {
     let whole: Vec<Value> = samples().into_iter().map(|(_, body)| body).collect();
     let apart: Vec<Value> = whole.iter().flat_map(split).collect();
     assert!(apart.len() > whole.len());
-    let truth = runtime.block_on(async {
-        let world = World::new().await;
-        for body in &whole {
-            assert_eq!(world.take_in(std::slice::from_ref(body)).await, [""; 0]);
+    let world = World::new().await;
+    for body in &whole {
+        assert_eq!(world.take_in(std::slice::from_ref(body)).await, [""; 0]);
+    }
+    let truth = rows_but_for_birth(&world).await;
+    for seed in 0..4 {
+        let mut chance = StdRng::seed_from_u64(seed);
+        let repeats = apart.iter().filter(|_| chance.random_bool(0.5)).cloned();
+        let mut bodies: Vec<Value> = apart.iter().cloned().chain(repeats.collect::<Vec<_>>()).collect();
+        bodies.shuffle(&mut chance);
+        let mut world = World::new().await;
+        for bodies in bodies.chunks(chance.random_range(1..40)) {
+            assert_eq!(world.take_in(bodies).await, [""; 0], "seed {seed}");
+            world.restart();
         }
-        rows_but_for_birth(&world).await
-    });
-    let count = apart.len();
-    let orders =
-        (prop::collection::vec(0..count, 0..count), Just((0..count).collect::<Vec<_>>()).prop_shuffle(), 1_usize..40);
-    let mut runner = TestRunner::new(Runs { cases: 4, failure_persistence: None, ..Runs::default() });
-    runner
-        .run(&orders, |(repeats, order, batch)| {
-            let bodies: Vec<Value> = repeats.iter().chain(&order).map(|index| apart[*index].clone()).collect();
-            let rows = runtime.block_on(async {
-                let mut world = World::new().await;
-                for bodies in bodies.chunks(batch) {
-                    assert_eq!(world.take_in(bodies).await, [""; 0]);
-                    world.restart();
-                }
-                rows_but_for_birth(&world).await
-            });
-            let missing: Vec<_> = truth.difference(&rows).collect();
-            let more: Vec<_> = rows.difference(&truth).collect();
-            prop_assert!(missing.is_empty() && more.is_empty(), "missing {missing:#?}\nmore {more:#?}");
-            Ok(())
-        })
-        .unwrap();
+        let rows = rows_but_for_birth(&world).await;
+        let missing: Vec<_> = truth.difference(&rows).collect();
+        let more: Vec<_> = rows.difference(&truth).collect();
+        assert!(missing.is_empty() && more.is_empty(), "seed {seed}: missing {missing:#?}\nmore {more:#?}");
+    }
 }
 
 #[tokio::test]

@@ -74,23 +74,24 @@ impl Account {
         let at = news.at;
         match &news.told {
             Told::Quality(quality) => {
-                if newer(&mut self.quality_at, at) {
+                if newer(&mut self.quality_at, at, *quality > self.quality) {
                     self.quality = *quality;
                 }
             }
             Told::MessagingLimit(limit) => {
-                if newer(&mut self.messaging_limit_at, at) {
+                if newer(&mut self.messaging_limit_at, at, people(*limit) < people(self.messaging_limit)) {
                     self.messaging_limit = *limit;
                 }
             }
             Told::Throughput(per_second) => {
-                if newer(&mut self.throughput_at, at) {
+                if newer(&mut self.throughput_at, at, Some(*per_second) < self.throughput) {
                     self.throughput = Some(*per_second);
                 }
             }
             Told::Restricted { reason, until } => {
-                if newer(&mut self.standing_at, at) {
-                    self.note(at, reason);
+                // Whether it holds or not, it is among the notices, in whatever order they come.
+                self.note(at, reason);
+                if newer(&mut self.standing_at, at, false) {
                     // A webhook may come when the restriction is over; it has taken the place of the one before.
                     if until.is_none_or(|until| until > now) {
                         self.pause(&Pause { reason: reason.clone(), until: *until, by: AccountPausedBy::Meta });
@@ -100,8 +101,8 @@ impl Account {
                 }
             }
             Told::Reinstated => {
-                if newer(&mut self.standing_at, at) {
-                    self.note(at, "Meta has reinstated the business account");
+                self.note(at, "Meta has reinstated the business account");
+                if newer(&mut self.standing_at, at, false) {
                     self.end_metas_pause();
                 }
             }
@@ -128,9 +129,15 @@ impl Account {
     }
 }
 
-/// Whether `at` is newer than what is known, which it then becomes.
-fn newer(known: &mut Option<UnixMillis>, at: UnixMillis) -> bool {
-    let is_newer = known.is_none_or(|known| known < at);
+/// A limit that can be compared.
+fn people(limit: Option<u32>) -> u32 {
+    limit.unwrap_or(u32::MAX)
+}
+
+/// Whether `at` is newer than what is known, which it then becomes. Meta tells whole seconds: of two things in one second the
+/// more cautious one holds, so that their order does not matter.
+fn newer(known: &mut Option<UnixMillis>, at: UnixMillis, is_more_cautious: bool) -> bool {
+    let is_newer = known.is_none_or(|known| known < at || (known == at && is_more_cautious));
     if is_newer {
         *known = Some(at);
     }

@@ -146,17 +146,50 @@ impl Core {
     ) -> Result<Upserted, StoreError> {
         for attempt in 0..TRIES {
             pause(attempt).await;
-            let before = self.root_row(workspace, id).await?.filter(|contact| contact.deleted_at.is_none());
-            let Some(before) = before else { return Ok(Upserted::Missing) };
-            let next = match change(&before) {
-                Ok(next) => next,
-                Err(reason) => return Ok(Upserted::Refused(reason)),
-            };
-            if next == before || self.replace_contact(workspace, &before, &next).await? {
-                return Ok(Upserted::Updated(next));
+            let before = self.root_row(workspace, id).await?;
+            if let Some(changed) = self.try_change(workspace, before, &change).await? {
+                return Ok(changed);
             }
         }
         Err(too_many_writers())
+    }
+
+    /// [`Core::change_contact`] for this very contact, whatever it was merged into.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn change_member(
+        &self,
+        workspace: WorkspaceId,
+        id: ContactId,
+        change: impl Fn(&Contact) -> Result<Contact, TooMuch>,
+    ) -> Result<Upserted, StoreError> {
+        for attempt in 0..TRIES {
+            pause(attempt).await;
+            let before = self.contact(workspace, id).await?;
+            if let Some(changed) = self.try_change(workspace, before, &change).await? {
+                return Ok(changed);
+            }
+        }
+        Err(too_many_writers())
+    }
+
+    /// One try of a change; `None` when somebody else has changed it in between.
+    async fn try_change(
+        &self,
+        workspace: WorkspaceId,
+        before: Option<Contact>,
+        change: &impl Fn(&Contact) -> Result<Contact, TooMuch>,
+    ) -> Result<Option<Upserted>, StoreError> {
+        let Some(before) = before.filter(|contact| contact.deleted_at.is_none()) else {
+            return Ok(Some(Upserted::Missing));
+        };
+        let next = match change(&before) {
+            Ok(next) => next,
+            Err(reason) => return Ok(Some(Upserted::Refused(reason))),
+        };
+        let written = next == before || self.replace_contact(workspace, &before, &next).await?;
+        Ok(written.then_some(Upserted::Updated(next)))
     }
 
     /// Writes the contact and what it is found by; `false` when it has changed since it was read.

@@ -157,7 +157,7 @@ fn noting(workspace: WorkspaceId, account: AccountId, news: &Happened) -> Result
         let (known, at, to) = (update.name("assigned"), update.part("assigned", "at"), update.part("assigned", "to"));
         let (new_at, new_to) = (update.value(number(assigned.at.0)), update.value(text(&assigned.to)));
         update.only_if(format!(
-            "(attribute_not_exists({known}) OR {at} < {new_at} OR ({at} = {new_at} AND {to} < {new_to}))"
+            "attribute_not_exists({known}) OR {at} < {new_at} OR ({at} = {new_at} AND {to} < {new_to})"
         ));
     }
     Ok(update)
@@ -166,5 +166,5 @@ fn noting(workspace: WorkspaceId, account: AccountId, news: &Happened) -> Result
 fn later_only(update: &mut Update, name: &str, value: AttributeValue) {
     update.set(name, value.clone());
     let (known, new) = (update.name(name), update.value(value));
-    update.only_if(format!("(attribute_not_exists({known}) OR {known} < {new})"));
+    update.only_if(format!("attribute_not_exists({known}) OR {known} < {new}"));
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use local::stack::Stack;
+use local::stack::{BUCKET, Stack};
 use serde_json::Value;
 use shared::activity::Click;
 use shared::archive::{self, Line, PREFIX};
@@ -11,9 +11,6 @@ use shared::queue::Inbound;
 
 use super::wire;
 use super::world::{CAMPAIGNS, Update, World};
-
-/// The bucket as `local` names it.
-const BUCKET: &str = "thirdtick-data";
 
 /// What was found so far.
 struct Found<'a> {

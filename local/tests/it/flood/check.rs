@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use local::stack::Stack;
 use shared::activity::{self, Content, Event, Kept, Visitor};
 use shared::attempt::{Attempt, Flag};
-use shared::id::ContactId;
+use shared::id::{ContactId, EventId};
 use shared::store::{Item, keys};
 use shared::time::UnixMillis;
 
 use super::wire::{self, NUMBERS};
 use super::world::{CAMPAIGNS, Life, Reply, STOPPED_MARKETING, Update, WORKSPACE, World, last_words};
-use super::{archive, counters};
+use super::{archive, counters, parquet};
 
 /// The table as `local` names it.
 const CORE: &str = "thirdtick-core";
@@ -34,6 +34,8 @@ struct Checked<'a> {
     created: BTreeSet<ContactId>,
     /// When each contact last wrote to an account, in milliseconds, as their conversations tell.
     last_inbound: BTreeMap<(String, String), i64>,
+    /// All events of the feed.
+    feed: Vec<(EventId, UnixMillis)>,
     wrong: Vec<String>,
 }
 
@@ -48,6 +50,7 @@ pub(super) async fn differences(world: &World, stack: &Stack, begun: UnixMillis)
         contacts: BTreeMap::new(),
         created: BTreeSet::new(),
         last_inbound: BTreeMap::new(),
+        feed: Vec::new(),
         wrong: Vec::new(),
     };
     let client = stack.engines().dynamodb();
@@ -63,10 +66,11 @@ pub(super) async fn differences(world: &World, stack: &Stack, begun: UnixMillis)
         }
     }
     checked.nothing_is_missing();
-    let mut wrong = checked.wrong;
+    let (mut wrong, feed) = (checked.wrong, checked.feed);
     wrong.extend(words(world, stack).await);
     wrong.extend(counters::differences(world, stack).await);
     wrong.extend(archive::differences(world, stack).await);
+    wrong.extend(parquet::differences(world, stack, feed).await);
     wrong
 }
 
@@ -128,6 +132,7 @@ impl Checked<'_> {
     }
 
     fn event(&mut self, key: &keys::Key, event: &Event) {
+        self.feed.push((event.id, event.at));
         *self.events.entry(event.content.kind().to_owned()).or_default() += 1;
         let expected = match &event.content {
             Content::MessageReceived { wamid, .. } => self.message(wamid, event),
@@ -146,11 +151,11 @@ impl Checked<'_> {
                 n.and_then(|n| self.click(n, event))
             }
             Content::MetaReported { raw: Kept::Inline(raw), .. } => self.unknown(raw, event),
-            Content::MetaQuarantined { raw: Kept::Inline(raw), .. } => {
+            Content::MetaQuarantined { raw: Kept::Inline(raw), reason, .. } => {
                 let quarantined = self.world.numbers().filter(|n| n % 700 == 9).find(|n| wire::broken(*n) == *raw);
                 // Its time is that of the first day on which it was seen.
                 if quarantined.is_none_or(|n| !self.quarantined.insert(n)) {
-                    self.wrong(|| format!("quarantined, or quarantined twice: {raw}"));
+                    self.wrong(|| format!("quarantined, or quarantined twice: {raw} for {reason}"));
                 }
                 return;
             }
@@ -184,7 +189,7 @@ impl Checked<'_> {
     fn stop(&self, wamid: Option<&str>, event: &Event) -> Option<keys::Key> {
         if let Some(wamid) = wamid {
             let (life, reply) = self.reply(wamid)?;
-            let identity = ["opted_out", &self.account(&life), "message", wamid];
+            let identity = ["opt_out", &self.account(&life), "message", wamid];
             return (reply.text == "Stop").then(|| self.key(&life, reply.at_s, &identity));
         }
         let Content::ContactOptedOut(report) = &event.content else { return None };
@@ -197,7 +202,7 @@ impl Checked<'_> {
                     Update::Status(status) if status.code == Some(STOPPED_MARKETING) => Some(status),
                     _ => None,
                 });
-                let identity = |wamid| ["opted_out".to_owned(), self.account(&life), "status".to_owned(), wamid];
+                let identity = |wamid| ["opt_out".to_owned(), self.account(&life), "status".to_owned(), wamid];
                 stops
                     .map(|status| {
                         let [topic, account, what, wamid] = identity(status.wamid.clone());

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use aws_sdk_sqs::types::QueueAttributeName;
 use local::drivers::Mischief;
 use local::engines::{Faults, Storage};
 use local::stack::{People, Stack, StackOptions};
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 const TEST: &str = "flood::process::the_stack_as_a_process_of_its_own";
 const FOLDER: &str = "FLOOD_PROCESS_FOLDER";
 const ROUGH: &str = "FLOOD_PROCESS_ROUGH";
+const VISIBILITY: &str = "FLOOD_PROCESS_VISIBILITY";
 
 /// Where a process answers, as it writes it into its folder.
 #[derive(Clone, Serialize, Deserialize)]
@@ -58,11 +60,11 @@ fn rough(seed: u64) -> Mischief {
 async fn the_stack_as_a_process_of_its_own() {
     let Some(folder) = std::env::var_os(FOLDER) else { return };
     let folder = Path::new(&folder);
-    let mischief = match std::env::var(ROUGH) {
-        Ok(seed) => rough(seed.parse().unwrap()),
-        Err(_) => Mischief::default(),
-    };
+    let mischief = rough(std::env::var(ROUGH).unwrap().parse().unwrap());
     let stack = Stack::start(options(folder, mischief)).await.unwrap();
+    if let Ok(seconds) = std::env::var(VISIBILITY) {
+        come_back_after(&stack, &seconds).await;
+    }
     let address = Address {
         pid: std::process::id(),
         base_url: stack.base_url().to_owned(),
@@ -78,6 +80,14 @@ async fn the_stack_as_a_process_of_its_own() {
     stack.shutdown().await;
 }
 
+/// What was not finished comes to the events queue again after so many seconds.
+async fn come_back_after(stack: &Stack, seconds: &str) {
+    let sqs = stack.engines().sqs();
+    let url = sqs.get_queue_url().queue_name(super::EVENTS).send().await.unwrap().queue_url.unwrap();
+    let change = sqs.set_queue_attributes().queue_url(url);
+    change.attributes(QueueAttributeName::VisibilityTimeout, seconds).send().await.unwrap();
+}
+
 /// A process that runs.
 pub(super) struct Process {
     child: Child,
@@ -85,12 +95,13 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// Starts it on the folder. `rough`: with trouble, from this seed; else nothing goes wrong.
-    pub(super) async fn start(folder: &Path, rough: Option<u64>) -> Self {
+    /// Starts it on the folder, with trouble from this seed.
+    pub(super) async fn start(folder: &Path, rough: u64, visibility: Option<u64>) -> Self {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.args([TEST, "--exact", "--ignored", "--nocapture", "--test-threads", "1"]).env(FOLDER, folder);
-        if let Some(seed) = rough {
-            command.env(ROUGH, seed.to_string());
+        command.env(ROUGH, rough.to_string());
+        if let Some(seconds) = visibility {
+            command.env(VISIBILITY, seconds.to_string());
         }
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
         let begun = Instant::now();

@@ -42,7 +42,8 @@ async fn a_contact_is_made_once_and_added_to() {
     let back = api.post(&format!("{path}/opt-in"), &json!({"source": "phone call"})).await.unwrap();
     // Of a yes and a no in the same millisecond the no counts.
     assert_eq!(back["opted_out"] == false, back["opt_in"]["at"].as_str() > back["opt_out"]["at"].as_str());
-    assert_eq!(api.get("/v1/contacts").await.unwrap()["data"], json!([back]));
+    let listed = api.get("/v1/contacts").await.unwrap()["data"].take();
+    assert_eq!((&listed[0]["id"], &listed[0]["opt_in"], &listed[1]), (&back["id"], &back["opt_in"], &Value::Null));
     for (wrong, place) in [
         (json!({"phone": "12"}), "/phone"),
         (json!({"phone": "+60123456789", "opt_in": {"at": "2999-01-01T00:00:00Z"}}), "/opt_in/at"),

@@ -17,7 +17,7 @@ use crate::store::{Core, Item, StoreError, keys, unavailable, write};
 /// one partition takes (DynamoDB, 1,000 write units a second).
 const SHARDS: u8 = 8;
 
-/// Writes under way at once.
+/// Partitions read at once.
 const AT_ONCE: usize = 8;
 
 /// What contacts are looked for by.
@@ -79,8 +79,8 @@ impl Core {
             }
         };
         let partitions: Vec<String> = (0..SHARDS).map(|shard| of_shard(Shard(shard))).collect();
-        let pages: Vec<Vec<Item>> = futures::stream::iter(&partitions)
-            .map(|pk| self.query(pk, "", after, Some(limit), false))
+        let pages: Vec<Vec<Item>> = futures::stream::iter(partitions)
+            .map(|pk| async move { self.query(&pk, "", after, Some(limit), false).await })
             .buffer_unordered(AT_ONCE)
             .try_collect()
             .await?;
@@ -102,16 +102,15 @@ impl Core {
         next: &Contact,
     ) -> Result<(), StoreError> {
         let known = before.map(|before| entries(workspace, before)).unwrap_or_default();
-        let new = entries(workspace, next).into_iter().filter(|key| !known.contains(key));
-        futures::stream::iter(new)
-            .map(|key| async move {
-                let item = write("index entry", key, &Entry { v: 1 })?;
-                let put = self.client.put_item().table_name(&self.table).set_item(Some(item)).send().await;
-                put.map(|_| ()).map_err(|error| unavailable("PutItem", &error))
-            })
-            .buffer_unordered(AT_ONCE)
-            .try_collect()
-            .await
+        let mut new = entries(workspace, next);
+        new.retain(|key| !known.contains(key));
+        // One after the other: they are few, and whoever imports has many contacts under way.
+        for key in new {
+            let item = write("index entry", key, &Entry { v: 1 })?;
+            let put = self.client.put_item().table_name(&self.table).set_item(Some(item)).send().await;
+            put.map_err(|error| unavailable("PutItem", &error))?;
+        }
+        Ok(())
     }
 
     /// Takes away what the contact is not found by any more, as parts of the transaction that changes it.

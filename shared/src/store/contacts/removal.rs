@@ -32,7 +32,7 @@ impl Core {
         for member in family.absorbed.iter().chain([&family.root]) {
             let Some(member) = self.mark(workspace, member.id, at).await? else { continue };
             for known in self.aliases_of_contact(workspace, member.id).await? {
-                self.take_back(workspace, &known).await?;
+                self.drop_alias(workspace, &known).await?;
             }
             self.delete_rows(workspace, &member).await?;
         }
@@ -94,7 +94,10 @@ impl Core {
     }
 
     /// Takes an identifier from its contact. Its row goes, unless it holds a no.
-    async fn take_back(&self, workspace: WorkspaceId, known: &Known) -> Result<(), StoreError> {
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn drop_alias(&self, workspace: WorkspaceId, known: &Known) -> Result<(), StoreError> {
         let alias: &Alias = &known.alias;
         for attempt in 0..TRIES {
             pause(attempt).await;

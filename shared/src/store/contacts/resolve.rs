@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::types::TransactWriteItem;
 
 use super::family::{Merged, event};
 use super::rows::{AliasRow, Committed, StoredWord, too_many_writers};
-use super::{TRIES, pause};
+use super::{Known, TRIES, pause};
 use crate::activity::Content;
 use crate::activity::reported::CreatedReport;
 use crate::contact::Contact;
@@ -128,6 +128,41 @@ impl Core {
         let rows = self.alias_rows(workspace, aliases).await?;
         let known = aliases.iter().zip(rows).filter_map(|(alias, row)| Some((alias.kind(), row?.contact?)));
         Ok(known.min_by_key(|(kind, _)| *kind).map(|(_, contact)| contact))
+    }
+
+    /// Makes an identifier a contact's, unless it belongs to one already: whose it is then. `None` when the contact is not
+    /// there.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn claim_alias(
+        &self,
+        workspace: WorkspaceId,
+        contact: ContactId,
+        alias: &Alias,
+        at: UnixMillis,
+    ) -> Result<Option<Known>, StoreError> {
+        let known = |contact| Some(Known { alias: alias.clone(), contact, at, until: None });
+        for attempt in 0..TRIES {
+            pause(attempt).await;
+            let row = self.alias_rows(workspace, std::slice::from_ref(alias)).await?.into_iter().next().flatten();
+            if let Some(owner) = row.as_ref().and_then(|row| row.contact) {
+                return Ok(known(owner));
+            }
+            let stored = self.contact(workspace, contact).await?.filter(|contact| contact.deleted_at.is_none());
+            let Some(stored) = stored else { return Ok(None) };
+            let mut claimed = row.clone().unwrap_or_else(|| AliasRow::new(at));
+            claimed.contact = Some(contact);
+            let parts = vec![
+                self.alias_change(workspace, alias, row.as_ref(), &claimed)?,
+                self.mention(workspace, contact, alias, at, false)?,
+                self.contact_change(workspace, Some(&stored), &stored)?,
+            ];
+            if matches!(self.commit(parts).await?, Committed::Yes) {
+                return Ok(known(contact));
+            }
+        }
+        Err(too_many_writers())
     }
 
     /// [`Core::contact_of`] that makes this contact if none is known.
