@@ -69,6 +69,7 @@ fn example(name: &str, declared: &Yaml) -> String {
     match name {
         "LINK_KEYS" => "1:000102030405060708090a0b0c0d0e0f".to_owned(),
         "ADMIN_API_KEY_SHA256" => "0".repeat(64),
+        "RETENTION" => "messages=400,audit=90".to_owned(),
         _ if name.ends_with("_URL") => "https://example.com/x".to_owned(),
         // The text itself, or the name of what it refers to; of an `!If` what holds unless a parameter says otherwise.
         _ => declared.as_str().or_else(|| declared[2].as_str()).unwrap().to_owned(),

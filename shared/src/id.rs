@@ -106,11 +106,6 @@ prefixed_id!(
     "aud"
 );
 prefixed_id!(
-    /// The erasure of a person.
-    ErasureId,
-    "ers"
-);
-prefixed_id!(
     /// A campaign.
     CampaignId,
     "cmp"

@@ -24,7 +24,6 @@ pub mod meta;
 pub mod phone;
 pub mod preflight;
 pub mod price;
-pub mod published;
 pub mod queue;
 pub mod region;
 pub mod retention;

@@ -1,6 +1,6 @@
 //! How long each kind of data is kept. A row is given its end when it is written (DynamoDB's TTL deletes it within days of
-//! it: AWS, "Time to live"); objects of the archive are removed by a daily sweep. A rule that changes holds for what is
-//! written from then on, and for the archive at once. Counters stay: what expires is not counted back.
+//! it: AWS, "Time to live"). A rule that changes holds for what is written from then on. Counters stay: what expires is not
+//! counted back.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,15 +20,11 @@ pub enum Kind {
     Attempts,
     /// The audit log.
     Audit,
-    /// Raw webhooks, clicks and web events in the archive.
-    Raw,
-    /// Published events in the archive (Parquet); they name people by ids only.
-    Published,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 6] = [Self::Messages, Self::Events, Self::Attempts, Self::Audit, Self::Raw, Self::Published];
+    pub const ALL: [Self; 4] = [Self::Messages, Self::Events, Self::Attempts, Self::Audit];
 
     /// Its name in a setting.
     #[must_use]
@@ -38,8 +34,6 @@ impl Kind {
             Self::Events => "events",
             Self::Attempts => "attempts",
             Self::Audit => "audit",
-            Self::Raw => "raw",
-            Self::Published => "published",
         }
     }
 }
@@ -50,9 +44,7 @@ pub struct Retention(BTreeMap<Kind, u16>);
 
 /// A text that holds no rules.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "expected days by kind such as messages=400,raw=90; kinds are messages, events, attempts, audit, raw, published; {0}"
-)]
+#[error("expected days by kind such as messages=400,audit=90; kinds are messages, events, attempts, audit; {0}")]
 pub struct MalformedRetention(String);
 
 /// The shortest time for what was sent: campaigns run and pause for weeks, and who was sent to must be known meanwhile.
@@ -110,8 +102,8 @@ mod tests {
 
     #[test]
     fn rules_are_days_by_kind() {
-        let retention: Retention = "messages=400, raw=90".parse().unwrap();
-        assert_eq!(retention.expiry(Kind::Raw, UnixMillis(1_000)), Some(1 + 90 * 86_400));
+        let retention: Retention = "messages=400, audit=90".parse().unwrap();
+        assert_eq!(retention.expiry(Kind::Audit, UnixMillis(1_000)), Some(1 + 90 * 86_400));
         assert_eq!(retention.expiry(Kind::Events, UnixMillis(1_000)), None, "kept for good");
         assert_eq!(retention.to_string().parse(), Ok(retention));
         assert_eq!("".parse(), Ok(Retention::default()));
@@ -120,12 +112,12 @@ mod tests {
     #[test]
     fn a_mistake_is_named() {
         for (text, word) in [
-            ("raw", "="),
+            ("audit", "="),
             ("mail=9", "mail"),
-            ("raw=x", "raw"),
-            ("raw=7", "8 to"),
+            ("audit=x", "audit"),
+            ("audit=7", "8 to"),
             ("attempts=89", "90 to"),
-            ("raw=9,raw=10", "twice"),
+            ("audit=9,audit=10", "twice"),
         ] {
             let error = text.parse::<Retention>().unwrap_err().to_string();
             assert!(error.contains(word), "{text}: {error}");

@@ -42,6 +42,6 @@ async fn the_rules_of_retention_are_shown() {
     let (stack, api) = stack(People::default(), None).await;
     let shown = api.get("/v1/settings/retention").await.unwrap();
     assert_eq!(shown["days"]["messages"], Value::Null);
-    assert_eq!(shown["days"].as_object().unwrap().len(), 6);
+    assert_eq!(shown["days"].as_object().unwrap().len(), 4);
     stack.shutdown().await;
 }
