@@ -354,8 +354,8 @@ pub(crate) async fn delete(
             let deleted = api.graph.delete_template(&account.waba_id, &token, &name, Some(meta_id)).await;
             deleted.map_err(meta::problem)?;
         }
-        let now = meta::changed_at(UnixMillis::now());
-        api.core.template_was_deleted(account.workspace, &account.waba_id, stored, now).await?;
+        let at = meta::deleted_at(UnixMillis::now());
+        api.core.template_was_deleted(account.workspace, &account.waba_id, stored, at).await?;
     }
     Ok(StatusCode::NO_CONTENT)
 }

@@ -26,6 +26,12 @@ pub(super) const fn changed_at(now: UnixMillis) -> UnixMillis {
     UnixMillis(now.0 - now.0.rem_euclid(1_000))
 }
 
+/// The time of a deletion of ours. What Meta told shortly before it may still be on its way, and Meta's clock may be ahead;
+/// none of that brings the template back, and its name cannot be used again for 30 days (Meta, "Message templates").
+pub(super) const fn deleted_at(now: UnixMillis) -> UnixMillis {
+    changed_at(UnixMillis(now.0 + 1_000 + CLOCKS_DIFFER_MS))
+}
+
 /// Reads all templates of the account's WABA. Cut off anywhere, it leaves rows that are right and a list that is read again.
 pub(super) async fn refresh(api: &Api, account: &Account) -> Result<(), Problem> {
     let read_at = read_at(UnixMillis::now());
