@@ -177,7 +177,18 @@ impl Effects {
 
     /// An event of the feed that may be of a workspace and of none of its accounts.
     pub(crate) fn record_of(&mut self, workspace: Option<WorkspaceId>, account: Option<AccountId>, event: Event) {
-        self.events.insert(event.id, Recorded { workspace, account, event, place: None });
+        self.add(Recorded { workspace, account, event, place: None });
+    }
+
+    /// Of an event that comes more than once in a batch the one that was seen first is kept, as among rows.
+    fn add(&mut self, recorded: Recorded) {
+        match self.events.entry(recorded.event.id) {
+            Entry::Vacant(none) => _ = none.insert(recorded),
+            Entry::Occupied(mut known) if recorded.event.seen < known.get().event.seen => {
+                known.insert(recorded);
+            }
+            Entry::Occupied(_) => {}
+        }
     }
 
     /// A conversion of the attempt's recipient: it closes the attempt. The attempt keeps what the first one was worth; the
@@ -201,7 +212,7 @@ impl Effects {
 
     /// Something that could not be taken in, of a workspace if it is known whose it is.
     pub(crate) fn quarantine(&mut self, workspace: Option<WorkspaceId>, event: Event) {
-        self.events.insert(event.id, Recorded { workspace, account: None, event, place: None });
+        self.add(Recorded { workspace, account: None, event, place: None });
     }
 
     /// All of it was made of the message at this place of the archive.
@@ -271,7 +282,9 @@ impl Effects {
             learning.wamid = learning.wamid.take().or(wamid);
             learning.pricing = learning.pricing.take().or(pricing);
         }
-        self.events.extend(other.events);
+        for recorded in other.events.into_values() {
+            self.add(recorded);
+        }
         for (key, won) in other.values {
             self.win(key, won);
         }

@@ -29,12 +29,20 @@ pub(crate) async fn take_in(ingest: &Ingest, effects: &mut Effects, origin: &Ori
     let raw = json(&origin.item.event);
     let routes = workspaces.iter().map(|(workspace, account)| Some((*workspace, *account)));
     let nobody = workspaces.is_empty().then_some(None);
+    let mut news = Vec::new();
     for route in routes.chain(nobody) {
         let Some(content) = content(&origin.item.event, &raw) else { return Ok(()) };
         let origin = Origin { route, ..*origin };
         let waba = origin.item.waba_id.as_deref().unwrap_or_default();
         let identity = [waba, raw.as_str()];
         let id = origin.id(origin.dated(ingest, None, &identity).await?, &origin.item.field, &identity);
+        // Two pieces of news may have one time, and the copy follows the one that came last. So a repeat, which may come days
+        // after both, must not be followed again; its event is recorded after all else was done.
+        if let Some((workspace, account)) = route
+            && ingest.core.event(workspace, account, id).await?.is_none()
+        {
+            news.push(workspace);
+        }
         effects.record(route, origin.event(id, None, content));
     }
     if let Some(text) = bad_news(&origin.item.event) {
@@ -43,14 +51,14 @@ pub(crate) async fn take_in(ingest: &Ingest, effects: &mut Effects, origin: &Ori
             effects.tell(*of, News { at, told: Told::Noted(text.clone()) });
         }
     }
-    follow(ingest, &accounts, &workspaces, origin).await
+    follow(ingest, &accounts, &news, origin).await
 }
 
-/// Changes our copies, and stops what may not go on.
+/// Changes the copies of these workspaces, and stops what may not go on.
 async fn follow(
     ingest: &Ingest,
     accounts: &[(WorkspaceId, AccountId)],
-    workspaces: &BTreeMap<WorkspaceId, AccountId>,
+    workspaces: &[WorkspaceId],
     Origin { item, seen, .. }: &Origin<'_>,
 ) -> Result<(), NotIngested> {
     let (Some(waba), Some((template, change))) = (&item.waba_id, TemplateChange::of(&item.event)) else {
@@ -64,7 +72,7 @@ async fn follow(
         return Ok(());
     };
     let at = item.entry_time.map_or(*seen, UnixMillis::from_seconds);
-    for workspace in workspaces.keys().copied() {
+    for workspace in workspaces.iter().copied() {
         let named = (name.as_str(), language.as_str(), template.id.as_str());
         let is_news = ingest.core.change_template(workspace, waba, named, &change, at).await?;
         tracing::info!(template = template.id, field = item.field, is_news, "Meta reported on a template");

@@ -1,6 +1,6 @@
 //! The live tables against the fresh ones.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Serialize};
@@ -128,6 +128,13 @@ impl Side {
     }
 }
 
+/// The names of the attributes in which two rows differ.
+fn differing(live: &Item, fresh: &Item) -> String {
+    let names: BTreeSet<&str> = live.keys().chain(fresh.keys()).map(String::as_str).collect();
+    let differ = names.into_iter().filter(|name| live.get(*name) != fresh.get(*name));
+    differ.collect::<Vec<_>>().join(", ")
+}
+
 async fn both(
     live: &WholeTable,
     fresh: &WholeTable,
@@ -155,9 +162,9 @@ async fn both(
             Some(other) if other == item => differences.equal += 1,
             // It was quarantined then and is taken in now, as in the live table since.
             None if is_resolved => differences.equal += 1,
-            Some(_) => {
+            Some(other) => {
                 differences.different += 1;
-                job.comparison.name("different", &key);
+                job.comparison.name(&format!("different in {}", differing(&item, &other)), &key);
             }
             None => {
                 differences.missing += 1;

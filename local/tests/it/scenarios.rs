@@ -28,6 +28,7 @@ mod webhooks;
 
 use std::time::{Duration, Instant};
 
+use aws_sdk_sqs::types::QueueAttributeName;
 use local::api_client::ApiClient;
 use local::engines::Storage;
 use local::stack::{People, Stack, StackOptions};
@@ -107,12 +108,23 @@ pub(crate) async fn settled_report(stack: &Stack, api: &ApiClient, id: &str) -> 
     until("a settled report", Duration::from_secs(90), async || {
         let campaign = api.get(&format!("/v1/campaigns/{id}")).await.unwrap();
         let pending = stack.simulator().map_or(0, simulator::Running::pending);
-        if campaign["status"] != "completed" || pending > 0 || counted(stack, id).await != expected(stack, id).await {
+        let is_quiet = campaign["status"] == "completed" && pending == 0 && is_taken_in(stack).await;
+        if !is_quiet || counted(stack, id).await != expected(stack, id).await {
             return None;
         }
         Some(api.get(&format!("/v1/campaigns/{id}/report")).await.unwrap())
     })
     .await
+}
+
+/// Whether nothing that came from outside waits or is being taken in.
+async fn is_taken_in(stack: &Stack) -> bool {
+    let sqs = stack.engines().sqs();
+    let url = sqs.get_queue_url().queue_name("thirdtick-events").send().await.unwrap().queue_url.unwrap();
+    let asked = sqs.get_queue_attributes().queue_url(url).attribute_names(QueueAttributeName::All);
+    let told = asked.send().await.unwrap().attributes.unwrap();
+    let counts = told.iter().filter(|(name, _)| name.as_str().starts_with("ApproximateNumberOfMessages"));
+    counts.into_iter().all(|(_, n)| n == "0")
 }
 
 /// The campaign's attempts' counters as stored, zeros left out.

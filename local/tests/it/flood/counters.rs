@@ -15,7 +15,10 @@ use super::world::{CAMPAIGNS, Update, WORKSPACE, World};
 /// So many differences are shown.
 const SHOWN: usize = 5;
 
-/// The counters of the campaigns.
+/// What the sort keys of an account's days begin with.
+const DAYS: &str = "DAY#";
+
+/// The counters of the campaigns, and of the accounts' days.
 pub(super) fn expected(world: &World) -> Contribution {
     let mut sum = Contribution::new();
     let mut take = |contribution: Contribution| {
@@ -47,9 +50,10 @@ pub(super) fn expected(world: &World) -> Contribution {
 pub(super) async fn found(world: &World, stack: &Stack) -> Contribution {
     let (_, rollups) = stack.tables();
     let mut found = Contribution::new();
-    for campaign in world.campaigns {
-        let pk = campaign_pk(WORKSPACE, campaign);
-        for mut item in rollups.items(&pk, "").await.unwrap() {
+    let campaigns = world.campaigns.into_iter().map(|campaign| (campaign_pk(WORKSPACE, campaign), ""));
+    let days = world.accounts.into_iter().map(|account| (account_pk(WORKSPACE, account), DAYS));
+    for (pk, views) in campaigns.chain(days) {
+        for mut item in rollups.items(&pk, views).await.unwrap() {
             item.counts.retain(|_, n| *n != 0);
             if !item.counts.is_empty() {
                 found.insert(CounterKey { pk: pk.clone(), sk: item.sk }, item.counts);

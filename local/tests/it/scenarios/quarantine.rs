@@ -67,17 +67,18 @@ async fn dead_letters_are_put_back_on_their_queue() {
     let sqs = stack.engines().sqs();
     let url = async |name: &str| sqs.get_queue_url().queue_name(name).send().await.unwrap().queue_url.unwrap();
     let (events, dead) = (url("thirdtick-events").await, url("thirdtick-events-dead-letters").await);
-    // It comes back at once, so that it is given up soon.
+    // What is received from now on comes back at once, so that it is given up soon; what ends a poll that had begun before
+    // does not, so there is more than one.
     let hidden = sqs.set_queue_attributes().queue_url(&events).attributes(QueueAttributeName::VisibilityTimeout, "0");
     hidden.send().await.unwrap();
-    sqs.send_message().queue_url(&events).message_body(r#"{"kind":"of a later version"}"#).send().await.unwrap();
     let waiting = QueueAttributeName::ApproximateNumberOfMessages;
-    until("the dead letter", Duration::from_secs(30), async || {
+    until("a dead letter", Duration::from_secs(30), async || {
+        sqs.send_message().queue_url(&events).message_body(r#"{"kind":"of a later version"}"#).send().await.unwrap();
         let asked = sqs.get_queue_attributes().queue_url(&dead).attribute_names(waiting.clone()).send().await.unwrap();
-        (asked.attributes.unwrap()[&waiting] == "1").then_some(Value::Null)
+        (asked.attributes.unwrap()[&waiting] != "0").then_some(Value::Null)
     })
     .await;
-    assert_eq!(redrive(stack.engines(), "events").await.unwrap(), 1);
+    assert!(redrive(stack.engines(), "events").await.unwrap() > 0);
     assert!(redrive(stack.engines(), "nothing").await.is_err());
     stack.shutdown().await;
 }

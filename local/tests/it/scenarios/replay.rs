@@ -79,9 +79,9 @@ async fn fresh_tables_of_the_archive_equal_the_live_ones_and_a_hole_in_it_is_tol
     assert!(job.comparison.is_equal(), "{:#?}", job.comparison);
     let equal = |kind: &str| job.comparison.rows[kind].equal;
     assert_eq!(equal("ATTEMPTS"), 250);
-    assert!(equal("ACTIVITY") > 250, "clicks and replies");
+    assert!(equal("ACTIVITY") > 100, "clicks and replies");
     assert!(job.comparison.counters["TOTAL"].equal > 0);
-    assert!(job.done.objects > 0 && job.done.messages > 750, "{:?}", job.done);
+    assert!(job.done.objects > 0 && job.done.messages > 250, "{:?}", job.done);
 
     // The same tables once more, from the operator's side: they are dropped first.
     assert!(replay_archive(stack.engines(), stack.link_keys(), Job::new("replay"), &Term::stderr()).await.unwrap());
