@@ -115,7 +115,7 @@ pub(crate) async fn list(
 fn shown(erasure: &Erasure) -> Value {
     let total = |of: fn(&Pass) -> &BTreeMap<String, u64>| {
         let mut sum: BTreeMap<&str, u64> = BTreeMap::new();
-        for (kind, n) in erasure.passes.iter().flat_map(|pass| of(pass)) {
+        for (kind, n) in erasure.passes.iter().flat_map(of) {
             *sum.entry(kind).or_default() += n;
         }
         json!(sum)

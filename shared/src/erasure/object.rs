@@ -1,6 +1,8 @@
 //! Taking people out of the objects of the bucket, by what kind of object it is. Events that were published are not here:
 //! their files are the warehouse's.
 
+use std::ops::BitOr;
+
 use serde_json::Value;
 
 use super::Names;
@@ -113,7 +115,7 @@ pub async fn erase(
 
 fn of_page(names: &Names, body: &[u8]) -> Result<Next, NotErased> {
     let mut page: Vec<Value> = serde_json::from_slice(body)?;
-    let changed = page.iter_mut().fold(false, |changed, line| erase_line(names, line, None) || changed);
+    let changed = page.iter_mut().map(|line| erase_line(names, line, None)).fold(false, BitOr::bitor);
     Ok(if changed { Next::Becomes(serde_json::to_vec(&page)?) } else { Next::Stays })
 }
 

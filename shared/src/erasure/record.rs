@@ -1,5 +1,7 @@
 //! Taking a person out of a JSON document: of a list of records those that name them, of anything else the texts.
 
+use std::ops::BitOr;
+
 use serde_json::Value;
 
 use super::{ERASED, Names};
@@ -30,7 +32,7 @@ pub fn erase_from_notification(names: &Names, document: &mut Value) -> bool {
             changed
         }
         Value::Array(values) => {
-            values.iter_mut().fold(false, |changed, value| erase_from_notification(names, value) || changed)
+            values.iter_mut().map(|value| erase_from_notification(names, value)).fold(false, BitOr::bitor)
         }
         text => blank(names, text),
     }
@@ -47,7 +49,7 @@ pub fn blank(names: &Names, document: &mut Value) -> bool {
             *document = Value::Null;
             true
         }
-        Value::Array(values) => values.iter_mut().fold(false, |changed, value| blank(names, value) || changed),
+        Value::Array(values) => values.iter_mut().map(|value| blank(names, value)).fold(false, BitOr::bitor),
         Value::Object(fields) => {
             let before = fields.len();
             fields.retain(|name, _| !names.are_in(name));
