@@ -71,7 +71,7 @@ pub enum Reason {
     DataCentre,
     /// It does not say what it is; every browser does.
     NoUserAgent,
-    /// A library that programs fetch with.
+    /// A library that programs fetch with, or a program that is shaped like no browser and says no more.
     Client,
 }
 

@@ -163,7 +163,7 @@ impl Row for Product {
     }
 }
 
-static TABLE: LazyLock<Tokens<Product>> = LazyLock::new(|| Tokens::new(PRODUCTS.iter(), Case::Exact));
+static TABLE: LazyLock<Tokens<Product>> = LazyLock::new(|| Tokens::new(PRODUCTS, Case::Exact));
 
 /// The app whose built-in browser it is.
 pub(super) fn in_app(agent: &str) -> Option<&'static str> {

@@ -179,7 +179,7 @@ static SYSTEMS: &[System] = &[
     system("X11", Os::Linux),
 ];
 
-static SYSTEM_TABLE: LazyLock<Tokens<System>> = LazyLock::new(|| Tokens::new(SYSTEMS.iter(), Case::Exact));
+static SYSTEM_TABLE: LazyLock<Tokens<System>> = LazyLock::new(|| Tokens::new(SYSTEMS, Case::Exact));
 
 /// A literal that stands for a class of devices, whatever their system.
 struct Gadget {
@@ -247,7 +247,7 @@ static GADGETS: &[Gadget] = &[
     gadget("opera mini/", Device::Mobile),
 ];
 
-static GADGET_TABLE: LazyLock<Tokens<Gadget>> = LazyLock::new(|| Tokens::new(GADGETS.iter(), Case::Ignored));
+static GADGET_TABLE: LazyLock<Tokens<Gadget>> = LazyLock::new(|| Tokens::new(GADGETS, Case::Ignored));
 
 /// The system and its version.
 pub(super) fn os<'a>(agent: &'a str, parsed: Option<&WootheeResult<'a>>) -> (Os, Option<Cow<'a, str>>) {

@@ -112,6 +112,7 @@ static MARKS: &[Mark] = &[
     scanner("masscan", Guard::Start, "internet-wide scanner"),
     scanner("nmap", Guard::Start, "internet-wide scanner"),
     scanner("censys", Guard::Start, "internet-wide scanner"),
+    scanner("watchtowr", Guard::Anywhere, "internet-wide scanner"),
     scanner("expanse", Guard::Start, "internet-wide scanner"),
     scanner("virustotal", Guard::Start, "looks at links"),
     scanner("barracuda", Guard::Start, "looks at links in mail"),
@@ -196,42 +197,62 @@ static MARKS: &[Mark] = &[
     trade("(at)", Guard::Anywhere, "as above, hidden from those it is about"),
     trade("compatible", Guard::Compatible, "once of browsers that were like another, now of crawlers only"),
     trade("like gecko;", Guard::Anywhere, "browsers end that comment there; crawlers add to it"),
+    trade("accessib", Guard::Anywhere, "by the trade"),
     trade("agent", Guard::Part, "by the trade"),
     trade("analy", Guard::Part, "by the trade: analyser, analyzer, analysis, analytics"),
     trade("archiv", Guard::Anywhere, "by the trade"),
     trade("audit", Guard::Anywhere, "by the trade"),
+    trade("automat", Guard::Anywhere, "by the trade"),
+    trade("benchmark", Guard::Anywhere, "by the trade"),
     trade("capture", Guard::Anywhere, "by the trade"),
     trade("check", Guard::Anywhere, "by the trade"),
     trade("collect", Guard::Anywhere, "by the trade"),
+    trade("complian", Guard::Anywhere, "by the trade"),
     trade("download", Guard::Anywhere, "by the trade"),
     trade("extract", Guard::Anywhere, "by the trade"),
     trade("feed", Guard::Part, "by the trade"),
     trade("fetch", Guard::Anywhere, "by the trade"),
+    trade("gather", Guard::Part, "by the trade"),
+    trade("grab", Guard::Part, "by the trade"),
     trade("harvest", Guard::Anywhere, "by the trade"),
+    trade("heritrix", Guard::Anywhere, "by name: the Internet Archive's"),
+    trade("httrack", Guard::Anywhere, "by name: copies sites"),
     trade("indexer", Guard::Anywhere, "by the trade"),
+    trade("insight", Guard::Part, "by the trade"),
     trade("inspect", Guard::Anywhere, "by the trade"),
+    trade("intelligence", Guard::Part, "by the trade"),
+    trade("mirror", Guard::Part, "by the trade"),
     trade("monitor", Guard::Anywhere, "by the trade"),
+    trade("nutch", Guard::Anywhere, "by name: Apache's crawler"),
     trade("optimiz", Guard::Anywhere, "by the trade"),
+    trade("pagespeed", Guard::Anywhere, "by name: measures pages"),
     trade("parser", Guard::Anywhere, "by the trade"),
     trade("pingdom", Guard::Anywhere, "by name: measures pages"),
     trade("probe", Guard::Part, "by the trade"),
     trade("proxy", Guard::Anywhere, "fetches for somebody else"),
-    trade("reader", Guard::Part, "by the trade"),
+    trade("quality", Guard::Part, "by the trade"),
     trade("render", Guard::Anywhere, "by the trade"),
     trade("research", Guard::Anywhere, "by the trade"),
     trade("robot", Guard::Anywhere, "by the trade"),
+    trade("rss", Guard::Part, "by the trade"),
+    trade("schedul", Guard::Part, "by the trade"),
+    trade("scout", Guard::Part, "by the trade"),
     trade("scrap", Guard::Part, "by the trade"),
     trade("screenshot", Guard::Anywhere, "by the trade"),
     trade("seo", Guard::Part, "by the trade"),
+    trade("sniff", Guard::Part, "by the trade"),
+    trade("status", Guard::Part, "by the trade"),
     trade("survey", Guard::Anywhere, "by the trade"),
     trade("synthetic", Guard::Anywhere, "by the trade"),
     trade("thumb", Guard::Anywhere, "by the trade"),
     trade("track", Guard::Part, "by the trade"),
     trade("transcoder", Guard::Anywhere, "fetches for somebody else"),
     trade("uptime", Guard::Anywhere, "by the trade"),
+    trade("url", Guard::Part, "by the trade"),
     trade("validat", Guard::Anywhere, "by the trade"),
     trade("verif", Guard::Anywhere, "by the trade"),
     trade("webhook", Guard::Anywhere, "by the trade"),
+    trade("wkhtml", Guard::Anywhere, "by name: makes pictures of pages"),
 ];
 
 impl Row for Mark {
@@ -315,13 +336,7 @@ fn ends_with_any(text: &str, ends: &[&str]) -> bool {
     })
 }
 
-static ALL: LazyLock<Tokens<Mark>> = LazyLock::new(|| Tokens::new(MARKS.iter(), Case::Ignored));
-
-static DECLARED: LazyLock<Tokens<Mark>> =
-    LazyLock::new(|| Tokens::new(MARKS.iter().filter(|mark| mark.scope == Scope::Declared), Case::Ignored));
-
-static CLIENTS: LazyLock<Tokens<Mark>> =
-    LazyLock::new(|| Tokens::new(MARKS.iter().filter(|mark| mark.reason == Reason::Client), Case::Ignored));
+static ALL: LazyLock<Tokens<Mark>> = LazyLock::new(|| Tokens::new(MARKS, Case::Ignored));
 
 /// What the words say of who follows a link.
 pub(super) fn of_click(agent: &str) -> Option<Reason> {
@@ -334,10 +349,10 @@ pub(super) fn of_click(agent: &str) -> Option<Reason> {
 
 /// What the words say of who opens a page.
 pub(super) fn of_page(agent: &str) -> Option<Reason> {
-    DECLARED.first(agent).map(|found| found.row.reason)
+    ALL.first_of(agent, |mark| mark.scope == Scope::Declared).map(|found| found.row.reason)
 }
 
 /// Whether a library names itself.
 pub(super) fn is_client(agent: &str) -> bool {
-    CLIENTS.first(agent).is_some()
+    ALL.first_of(agent, |mark| mark.reason == Reason::Client).is_some()
 }

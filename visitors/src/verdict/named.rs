@@ -45,7 +45,7 @@ static NAMES: [Name; 12] = [
     crawler("YLT Chrome"),
 ];
 
-static TABLE: LazyLock<Tokens<Name>> = LazyLock::new(|| Tokens::new(NAMES.iter(), Case::Exact));
+static TABLE: LazyLock<Tokens<Name>> = LazyLock::new(|| Tokens::new(&NAMES, Case::Exact));
 
 /// What bears one of the names.
 pub(super) fn judge(agent: &str) -> Option<Reason> {
