@@ -13,7 +13,7 @@ struct Mark {
     reason: Reason,
     guard: Guard,
     scope: Scope,
-    #[allow(dead_code, reason = "read by whoever changes the table")]
+    #[cfg_attr(not(test), allow(dead_code, reason = "read by whoever changes the table"))]
     why: &'static str,
 }
 
@@ -355,4 +355,55 @@ pub(super) fn of_page(agent: &str) -> Option<Reason> {
 /// Whether a library names itself.
 pub(super) fn is_client(agent: &str) -> bool {
     ALL.first_of(agent, |mark| mark.reason == Reason::Client).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINUX: &str =
+        "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/139.0.0.0 Safari/537.36";
+
+    fn marked(end: &str) -> bool {
+        of_click(&format!("{LINUX} {end}")).is_some()
+    }
+
+    #[test]
+    fn a_domain_behind_the_products_is_a_crawlers_and_a_package_or_a_model_is_none() {
+        assert!(marked("pages.example.com/2.0"));
+        assert!(marked("example.org"));
+        assert!(!marked("com.example.android"));
+        assert!(!marked("Viewer/1.10.com5"));
+        let model =
+            "Mozilla/5.0 (Linux; Android 4.1.1; Aurora (shop.com) Build/X) AppleWebKit/534.30 (KHTML, like Gecko)";
+        assert_eq!(of_click(model), None);
+    }
+
+    #[test]
+    fn an_address_of_mail_is_a_crawlers_and_the_size_of_a_screen_is_none() {
+        assert!(marked("(contact: me@example)"));
+        assert!(!marked("(1080x2340@480)"));
+        assert!(!marked("(Ecosia ios@11.2)"));
+    }
+
+    #[test]
+    fn a_word_of_the_trade_counts_where_a_word_begins() {
+        assert!(marked("PageAudit/1") && marked("SeoTool/1") && marked("big-SEO/1"));
+        assert!(!marked("Museo/1") && !marked("Backtrack/1") && !marked("Seagrab/1"));
+    }
+
+    #[test]
+    fn only_browsers_of_old_are_compatible() {
+        assert_eq!(of_click("Mozilla/5.0 (compatible; MSIE 9.0; Windows NT 6.1; Trident/5.0)"), None);
+        assert_eq!(of_click("Mozilla/5.0 (compatible; Windows NT 6.1) AppleWebKit/537.36"), Some(Reason::Crawler));
+    }
+
+    #[test]
+    fn no_row_is_there_twice() {
+        for (index, mark) in MARKS.iter().enumerate() {
+            assert!(MARKS.iter().skip(index + 1).all(|other| other.text != mark.text), "{}", mark.text);
+            assert_eq!(mark.text, mark.text.to_ascii_lowercase());
+            assert!(!mark.why.is_empty());
+        }
+    }
 }
