@@ -57,7 +57,8 @@ pub enum Unfit {
     },
 }
 
-/// Checks a database at this time. `max_age` is the age beyond which it is too old.
+/// Checks a database at this time. `max_age` is the age beyond which it is too old. The check is as strict as the format: the
+/// files of ip-location-db, which are read all the same, do not pass, for they leave out the description that it demands.
 ///
 /// # Errors
 /// With the first thing that speaks against it.
