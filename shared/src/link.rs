@@ -2,6 +2,7 @@
 
 pub mod click_id;
 pub mod code;
+pub mod visits;
 
 use serde::{Deserialize, Serialize};
 

@@ -30,6 +30,7 @@ pub mod schema;
 mod templates;
 mod throttles;
 mod touches;
+mod visits;
 mod webhooks;
 pub mod whole;
 mod write_keys;
@@ -296,6 +297,10 @@ fn write<T: Serialize>(what: &'static str, key: keys::Key, row: &T) -> Result<It
     let mut item: Item = serde_dynamo::to_item(row).map_err(|source| StoreError::Damaged { what, source })?;
     item.extend(key.item());
     Ok(item)
+}
+
+fn sort_key(item: &Item) -> Option<&String> {
+    item.get("sk")?.as_s().ok()
 }
 
 /// A stored item as a row.

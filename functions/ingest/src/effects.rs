@@ -16,6 +16,7 @@ use shared::blob::key;
 use shared::consent::Wish;
 use shared::contact::alias::Alias;
 use shared::conversation::Happened;
+use shared::link::visits::Visit;
 use shared::id::{AccountId, ContactId, EventId, WorkspaceId};
 use shared::meta::webhook;
 use shared::queue::SendCommand;
@@ -38,6 +39,7 @@ pub(crate) struct Effects {
     attempts: BTreeMap<Subject, Learning>,
     events: BTreeMap<EventId, Recorded>,
     values: BTreeMap<AttemptKey, Won>,
+    visits: BTreeMap<AttemptKey, Vec<Visit>>,
     words: BTreeSet<Word>,
     news: BTreeMap<(WorkspaceId, AccountId), Vec<News>>,
     conversations: BTreeMap<Talk, Happened>,
@@ -108,6 +110,7 @@ pub(crate) struct Needs {
     conversations: Vec<Talk>,
     answers: Vec<EventId>,
     values: Vec<AttemptKey>,
+    visits: Vec<AttemptKey>,
     again: bool,
 }
 
@@ -121,6 +124,7 @@ pub(crate) struct Failed {
     conversations: BTreeSet<Talk>,
     answers: BTreeSet<EventId>,
     values: BTreeSet<AttemptKey>,
+    visits: BTreeSet<AttemptKey>,
 }
 
 /// What became of writing effects.
@@ -157,6 +161,7 @@ impl Needs {
             || self.conversations.iter().any(|talk| failed.conversations.contains(talk))
             || self.answers.iter().any(|word| failed.answers.contains(word))
             || self.values.iter().any(|key| failed.values.contains(key))
+            || self.visits.iter().any(|key| failed.visits.contains(key))
     }
 }
 
@@ -208,6 +213,11 @@ impl Effects {
             }
             Entry::Occupied(_) => {}
         }
+    }
+
+    /// A person followed a link of the attempt's recipient.
+    pub(crate) fn visit(&mut self, key: AttemptKey, visit: Visit) {
+        self.visits.entry(key).or_default().push(visit);
     }
 
     /// Something that could not be taken in, of a workspace if it is known whose it is.
@@ -288,6 +298,9 @@ impl Effects {
         for (key, won) in other.values {
             self.win(key, won);
         }
+        for (key, visits) in other.visits {
+            self.visits.entry(key).or_default().extend(visits);
+        }
         self.words.extend(other.words);
         for (account, news) in other.news {
             self.news.entry(account).or_default().extend(news);
@@ -309,6 +322,7 @@ impl Effects {
             conversations: self.conversations.keys().copied().collect(),
             answers: self.answers.keys().copied().collect(),
             values: self.values.keys().copied().collect(),
+            visits: self.visits.keys().copied().collect(),
             again: self.again,
         }
     }
@@ -342,6 +356,16 @@ impl Effects {
                 outcome.note(&error.into(), &what, |failed| _ = failed.values.insert(key));
             }
         }
+        let mut visited = futures::stream::iter(self.visits)
+            .map(|(key, visits)| async move { (key, ingest.core.note_visits(&key, &visits).await) })
+            .buffer_unordered(WRITES_AT_ONCE);
+        while let Some((key, result)) = visited.next().await {
+            if let Err(error) = result {
+                let what = format!("visits of recipient {} of {}", key.seq.0, key.campaign);
+                outcome.note(&error.into(), &what, |failed| _ = failed.visits.insert(key));
+            }
+        }
+        drop(visited);
         let mut heard = futures::stream::iter(self.words)
             .map(|word| async move { (hear(ingest, &word).await, word) })
             .buffer_unordered(WRITES_AT_ONCE);

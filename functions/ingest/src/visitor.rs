@@ -1,112 +1,90 @@
-//! Person or machine, and on what: decided by the method, the prefetch headers and the user agent.
-//!
-//! WhatsApp's own fetchers call themselves `WhatsApp/2.…` and nothing else; WhatsApp's in-app browsers are browsers that
-//! carry `WA4A/` (Android) or `WAiOS/` (iOS), and the people in them are people.
+//! Who came, on what and from where, in the words of our events. What tells it is the crate `visitors`; the address and the
+//! user agent go no further than here.
+
+use std::net::IpAddr;
 
 use shared::activity::{Click, Visitor};
-use woothee::parser::Parser;
+use visitors::agent::{Agent, ClientHints, Surface};
+use visitors::place::{Confidence, Place, Places};
+use visitors::verdict::{self, Purpose, Request, Verdict};
 
-/// Parts of user agents of Meta's fetchers and of other makers of link previews, in lower case.
-const PREVIEW_FETCHERS: [&str; 8] = [
-    "facebookexternalhit",
-    "facebookexternalua",
-    "facebookcatalog",
-    "meta-external",
-    "meta-webindexer",
-    "telegrambot",
-    "slackbot",
-    "twitterbot",
-];
+/// What is known of where a visitor is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Whereabouts {
+    pub(crate) country: Option<String>,
+    pub(crate) region: Option<String>,
+    pub(crate) city: Option<String>,
+    pub(crate) asn: Option<u32>,
+}
 
-/// Parts of user agents that only crawlers carry, in lower case.
-const CRAWLER_MARKS: [&str; 7] = ["bot/", "bot;", "crawler", "spider", "headless", "preview", "http:"];
-
-/// Parts of user agents of libraries and tools that fetch for a program, in lower case.
-const CLIENT_MARKS: [&str; 2] = ["curl/", "python-"];
-
-/// Parts of user agents of browsers that are built into apps, with the app's name.
-const IN_APP: [(&str, &str); 6] = [
-    ("WA4A/", "WhatsApp"),
-    ("WAiOS/", "WhatsApp"),
-    ("FBAN/", "Facebook"),
-    ("FB_IAB/", "Facebook"),
-    ("MetaIAB", "Facebook"),
-    ("Instagram", "Instagram"),
-];
-
-/// Who followed the link.
-pub(crate) fn of(click: &Click) -> Visitor {
-    if click.method != "GET" {
-        return machine("head");
+impl Whereabouts {
+    /// From the address. Of a relay only the country is believed.
+    pub(crate) fn of(places: &Places, address: Option<&str>) -> Self {
+        let place = address.and_then(|text| text.parse::<IpAddr>().ok()).map_or_else(Place::default, |ip| places.of(ip));
+        let is_near = place.confidence == Confidence::Usual;
+        let owned = |text: Option<&str>| text.filter(|text| !text.is_empty()).map(str::to_owned);
+        Self {
+            country: owned(place.country).filter(|code| is_country(code)),
+            region: owned(place.region).filter(|_| is_near),
+            city: owned(place.city).filter(|_| is_near),
+            asn: place.asn,
+        }
     }
-    if click.prefetch {
-        return machine("prefetch");
+
+    /// What a trusted edge has told comes first, as a whole: a region of one source beside the country of another is nowhere.
+    pub(crate) fn or_told(self, click: &Click) -> Self {
+        let told = click.country.clone().filter(|code| is_country(code));
+        let asn = click.asn.or(self.asn);
+        match told {
+            Some(country) => {
+                Self { country: Some(country), region: click.region.clone(), city: click.city.clone(), asn }
+            }
+            None => Self { asn, ..self },
+        }
     }
-    let Some(agent) = click.user_agent.as_deref().map(str::trim).filter(|agent| !agent.is_empty()) else {
-        return machine("no_user_agent");
+}
+
+fn is_country(code: &str) -> bool {
+    code.len() == 2 && code.bytes().all(|byte| byte.is_ascii_uppercase())
+}
+
+/// Who followed a link.
+pub(crate) fn of(click: &Click, asn: Option<u32>) -> Visitor {
+    let hints = ClientHints {
+        mobile: click.hints_mobile.map(|is_mobile| if is_mobile { "?1" } else { "?0" }),
+        platform: click.hints_platform.as_deref(),
+        brands: None,
     };
-    if let Some(reason) = declared(agent) {
-        return machine(reason);
-    }
-    // Whoever follows a link and is no browser reads the page for somebody else.
-    if is_browser(agent) { person(agent) } else { machine("crawler") }
+    said(verdict::of_click(&Request {
+        method: &click.method,
+        purpose: if click.prefetch { Purpose::Prefetch } else { Purpose::Navigation },
+        user_agent: click.user_agent.as_deref(),
+        hints,
+        asn,
+    }))
 }
 
 /// Who opened the page that reports an event. Crawlers run the scripts of pages, and say what they are; what is no browser
 /// and says nothing of the kind, such as an app of the operator's own, reports because somebody wants it to.
 pub(crate) fn of_page(user_agent: Option<&str>) -> Visitor {
-    let agent = user_agent.map(str::trim).unwrap_or_default();
-    declared(agent).map_or_else(|| person(agent), machine)
+    said(verdict::of_page(user_agent, &ClientHints::default()))
 }
 
-fn machine(reason: &str) -> Visitor {
-    Visitor::Machine { reason: reason.to_owned() }
-}
-
-/// What kind of machine the user agent says it is, if it says so.
-fn declared(agent: &str) -> Option<&'static str> {
-    let lower = agent.to_lowercase();
-    if lower.starts_with("whatsapp") || PREVIEW_FETCHERS.iter().any(|part| lower.contains(part)) {
-        return Some("preview");
-    }
-    let marked = CRAWLER_MARKS.iter().any(|mark| lower.contains(mark));
-    let parsed = Parser::new().parse(agent).is_some_and(|parsed| parsed.category == "crawler");
-    (marked || (parsed && !is_http_client(&lower))).then_some("crawler")
-}
-
-/// A program's way to fetch, by its name: a machine behind a link, but not one that calls itself so.
-fn is_http_client(lower: &str) -> bool {
-    CLIENT_MARKS.iter().any(|mark| lower.contains(mark))
-}
-
-fn is_browser(agent: &str) -> bool {
-    let browser_shaped = ["Mozilla/", "Opera/", "UCWEB/"].iter().any(|start| agent.starts_with(start));
-    (browser_shaped || in_app(agent).is_some()) && !is_http_client(&agent.to_lowercase())
-}
-
-/// The app whose built-in browser it is.
-fn in_app(agent: &str) -> Option<&'static str> {
-    IN_APP.iter().find(|(mark, _)| agent.contains(mark)).map(|(_, app)| *app)
-}
-
-fn person(agent: &str) -> Visitor {
-    let in_app = in_app(agent);
-    let parsed = Parser::new().parse(agent);
-    let os = parsed.as_ref().map_or("unknown", |parsed| parsed.os);
-    let browser = in_app.or(parsed.as_ref().map(|parsed| parsed.name)).unwrap_or("unknown");
-    let category = parsed.as_ref().map_or("", |parsed| parsed.category);
-    Visitor::Human { device: device(agent, category).to_owned(), os: os.to_owned(), browser: browser.to_owned() }
-}
-
-/// woothee knows no tablets: an iPad, or Android without `Mobile`.
-fn device(agent: &str, category: &str) -> &'static str {
-    if agent.contains("iPad") || (agent.contains("Android") && !agent.contains("Mobile")) {
-        return "tablet";
-    }
-    match category {
-        "smartphone" | "mobilephone" => "mobile",
-        "pc" => "desktop",
-        _ => "other",
+fn said(verdict: Verdict<'_>) -> Visitor {
+    match verdict {
+        Verdict::Machine { reason } => Visitor::Machine { reason: reason.name().to_owned() },
+        Verdict::Person(Agent { device, os, os_version, browser, browser_version, surface }) => Visitor::Human {
+            device: device.name().to_owned(),
+            os: os.name().to_owned(),
+            browser: browser.to_owned(),
+            os_version: os_version.map(|version| version.into_owned()),
+            browser_version: browser_version.map(str::to_owned),
+            in_app: match surface {
+                Surface::Browser => None,
+                Surface::InApp(app) => Some(app.to_owned()),
+                Surface::WebView => Some("unknown".to_owned()),
+            },
+        },
     }
 }
 
@@ -118,89 +96,80 @@ mod tests {
 
     use super::*;
 
-    fn visitor(method: &str, agent: Option<&str>) -> Visitor {
-        of(&Click {
+    const IN_WHATSAPP: &str = "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/142.0.0.0 Mobile Safari/537.36 [WA4A/2.25.32.75;]";
+    const DESKTOP: &str =
+        "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36";
+
+    fn click(agent: Option<&str>) -> Click {
+        Click {
             id: EventId::new(UnixMillis(1)),
             link: LinkId::new(1).unwrap(),
             workspace: WorkspaceId::FIRST,
-            account: AccountId::new(UnixMillis(1)),
-            campaign: CampaignId::new(UnixMillis(1)),
+            account: Some(AccountId::new(UnixMillis(1))),
+            campaign: Some(CampaignId::new(UnixMillis(1))),
             recipient: None,
             at: UnixMillis(1),
-            method: method.to_owned(),
+            method: "GET".to_owned(),
             user_agent: agent.map(str::to_owned),
             ip: None,
             country: None,
+            region: None,
+            city: None,
+            asn: None,
+            hints_mobile: None,
+            hints_platform: None,
+            referrer: None,
             prefetch: false,
             visitor: None,
-        })
-    }
-
-    fn human(agent: &str) -> (String, String, String) {
-        match visitor("GET", Some(agent)) {
-            Visitor::Human { device, os, browser } => (device, os, browser),
-            Visitor::Machine { reason } => panic!("{agent} was taken for a machine: {reason}"),
         }
     }
 
-    fn machine(method: &str, agent: Option<&str>) -> String {
-        match visitor(method, agent) {
-            Visitor::Machine { reason } => reason,
-            Visitor::Human { .. } => panic!("{agent:?} was taken for a person"),
+    fn reason(click: &Click, asn: Option<u32>) -> Option<String> {
+        match of(click, asn) {
+            Visitor::Machine { reason } => Some(reason),
+            Visitor::Human { .. } => None,
         }
     }
 
-    const ANDROID_IN_WHATSAPP: &str = "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/142.0.0.0 Mobile Safari/537.36 [WA4A/2.25.32.75;]";
-    const IPHONE: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_7 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/26.0 Mobile/15E148 Safari/604.1";
-    const WINDOWS: &str = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36";
-
     #[test]
-    fn people_inside_whatsapp_are_people() {
-        assert_eq!(human(ANDROID_IN_WHATSAPP), ("mobile".into(), "Android".into(), "WhatsApp".into()));
+    fn people_inside_whatsapp_are_people_on_their_phones() {
+        let Visitor::Human { device, os, browser, in_app, .. } = of(&click(Some(IN_WHATSAPP)), None) else {
+            panic!("taken for a machine")
+        };
+        assert_eq!((device.as_str(), os.as_str(), browser.as_str()), ("mobile", "Android", "WhatsApp"));
+        assert_eq!(in_app.as_deref(), Some("WhatsApp"));
     }
 
     #[test]
-    fn phones_tablets_and_computers_are_told_apart() {
-        assert_eq!(human(IPHONE).0, "mobile");
-        assert_eq!(human(WINDOWS).0, "desktop");
-        assert_eq!(human("Mozilla/5.0 (Linux; Android 13; SM-X700) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36").0, "tablet");
-    }
-
-    #[test]
-    fn previews_crawlers_and_heads_are_machines_with_their_reason() {
-        assert_eq!(machine("GET", Some("WhatsApp/2.23.20.0 A")), "preview");
-        assert_eq!(
-            machine("GET", Some("facebookexternalhit/1.1 (+http://www.facebook.com/externalhit_uatext.php)")),
-            "preview"
-        );
-        assert_eq!(
-            machine("GET", Some("Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)")),
-            "crawler"
-        );
-        assert_eq!(machine("GET", Some("curl/8.5.0")), "crawler");
-        assert_eq!(machine("HEAD", Some(IPHONE)), "head");
-        assert_eq!(machine("GET", None), "no_user_agent");
+    fn what_the_request_tells_besides_the_agent_is_used() {
+        assert_eq!(reason(&click(Some(DESKTOP)), None), None);
+        assert_eq!(reason(&Click { prefetch: true, ..click(Some(DESKTOP)) }, None).as_deref(), Some("prefetch"));
+        assert_eq!(reason(&Click { method: "HEAD".to_owned(), ..click(Some(DESKTOP)) }, None).as_deref(), Some("head"));
+        assert_eq!(reason(&click(None), None).as_deref(), Some("no_user_agent"));
+        assert_eq!(reason(&click(Some(DESKTOP)), Some(32_934)).as_deref(), Some("preview"), "a network of Meta's");
+        let hinted =
+            Click { hints_mobile: Some(true), hints_platform: Some("Android".to_owned()), ..click(Some(DESKTOP)) };
+        let Visitor::Human { device, os, .. } = of(&hinted, None) else { panic!("taken for a machine") };
+        assert_eq!((device.as_str(), os.as_str()), ("mobile", "Android"));
     }
 
     #[test]
     fn a_page_is_opened_by_people_unless_a_crawler_says_so() {
-        let reason = |agent: Option<&str>| match of_page(agent) {
-            Visitor::Machine { reason } => Some(reason),
-            Visitor::Human { .. } => None,
+        assert!(matches!(of_page(Some("okhttp/4.12.0")), Visitor::Human { .. }));
+        assert!(matches!(of_page(Some("facebookexternalhit/1.1")), Visitor::Machine { .. }));
+    }
+
+    #[test]
+    fn the_edge_is_believed_as_a_whole() {
+        let found = Whereabouts {
+            country: Some("SE".to_owned()),
+            region: Some("E".to_owned()),
+            city: Some("Linköping".to_owned()),
+            asn: Some(29_518),
         };
-        let googlebot = "Mozilla/5.0 (Linux; Android 6.0.1; Nexus 5X Build/MMB29P) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Mobile Safari/537.36 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)";
-        assert_eq!(reason(Some(googlebot)).as_deref(), Some("crawler"));
-        assert_eq!(
-            reason(Some("Mozilla/5.0 (X11; Linux x86_64) HeadlessChrome/142.0.0.0")).as_deref(),
-            Some("crawler")
-        );
-        assert_eq!(reason(Some("facebookexternalhit/1.1")).as_deref(), Some("preview"));
-        for person in
-            [Some(IPHONE), Some("okhttp/4.12.0"), Some("curl/8.5.0"), Some("python-requests/2.32"), Some(""), None]
-        {
-            assert_eq!(reason(person), None, "{person:?}");
-        }
-        let Visitor::Human { device, .. } = of_page(Some(IPHONE)) else { panic!("not a person") };
-        assert_eq!(device, "mobile");
+        let told = Click { country: Some("MY".to_owned()), city: Some("Ipoh".to_owned()), ..click(None) };
+        let both = found.clone().or_told(&told);
+        assert_eq!((both.country.as_deref(), both.region, both.city.as_deref()), (Some("MY"), None, Some("Ipoh")));
+        assert_eq!(found.clone().or_told(&Click { country: Some("x".to_owned()), ..click(None) }), found);
     }
 }

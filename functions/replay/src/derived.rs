@@ -34,6 +34,9 @@ pub fn without_events(mut item: Item, job: &Job) -> Option<Item> {
         let is_made_again = item.contains_key(ARCHIVED) && time(&item, "seen").is_some_and(|seen| job.covers(seen));
         return (!is_made_again).then_some(item);
     }
+    if keys::read_visits(&key.pk, &key.sk).is_some() {
+        return of_visits(item, job);
+    }
     if keys::read_attempt(&key.pk, &key.sk).is_some() {
         of_attempt(&mut item, job);
     } else if key.sk == "ALIAS" {
@@ -54,6 +57,18 @@ pub fn without_events(mut item: Item, job: &Job) -> Option<Item> {
         }
     }
     Some(item)
+}
+
+/// The clicks that are not told again. What is only counted stays: an older click than those is taken for one of them.
+fn of_visits(mut item: Item, job: &Job) -> Option<Item> {
+    if let Some(AttributeValue::L(kept)) = item.get_mut("kept") {
+        kept.retain(|visit| {
+            let at = visit.as_m().ok().and_then(|visit| Some(UnixMillis(visit.get("at")?.as_n().ok()?.parse().ok()?)));
+            !at.is_some_and(|at| job.covers(at))
+        });
+    }
+    let is_empty = item.get("kept").and_then(|kept| kept.as_l().ok()).is_none_or(Vec::is_empty);
+    (!is_empty || item.contains_key("folded")).then_some(item)
 }
 
 /// What `send` and the operator wrote of an attempt.

@@ -5,6 +5,7 @@ use super::{Contribution, CounterKey, Counts, account_day, histogram};
 use crate::activity::{Content, Event, Visitor};
 use crate::attempt::{Attempt, AttemptKey, Flag, Moment, Stage, Standing};
 use crate::id::{AccountId, CampaignId, WorkspaceId};
+use crate::link::visits::Visits;
 use crate::price::ledger;
 use crate::store::keys::EventPartition;
 use crate::time::UnixMillis;
@@ -17,8 +18,10 @@ pub mod view {
     pub const DELAY: &str = "DELAY";
     /// Counts per minute, an item an hour.
     pub const MINUTE: &str = "MINUTE";
-    /// Clicks by visitor.
+    /// All clicks, machines by reason.
     pub const CLICK: &str = "CLICK";
+    /// Clicks of people on their own links.
+    pub const VISIT: &str = "VISIT";
     /// What this version does not know, or could not read: a view of an account.
     pub const UNKNOWN: &str = "UNKNOWN";
 }
@@ -130,6 +133,13 @@ fn delays_of(attempt: &Attempt) -> Vec<(&'static str, u64)> {
     .into_iter()
     .filter_map(|(name, delay)| Some((name, delay?)))
     .collect()
+}
+
+/// What people did with the links of a recipient counts for.
+#[must_use]
+pub fn of_visits(key: &AttemptKey, visits: &Visits) -> Contribution {
+    let sk = format!("{}#{:02}", view::VISIT, key.shard.0);
+    Contribution::from([(CounterKey { pk: campaign_pk(key.workspace, key.campaign), sk }, visits.counts())])
 }
 
 /// What an event of the feed counts for: a click by kind of visitor; what is not known, or not readable, by its field.

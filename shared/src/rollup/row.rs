@@ -3,9 +3,10 @@
 use serde::de::DeserializeOwned;
 
 use super::Contribution;
-use super::contribution::{of_attempt, of_event};
+use super::contribution::{of_attempt, of_event, of_visits};
 use crate::activity;
 use crate::attempt::Attempt;
+use crate::link::visits::Visits;
 use crate::store::keys;
 
 /// What a row counts for; `None` when it is none that counts, or one that this version cannot read. Such a row is left out
@@ -15,6 +16,10 @@ pub fn of_row(pk: &str, sk: &str, image: impl Into<serde_dynamo::Item>) -> Optio
     if let Some(key) = keys::read_attempt(pk, sk) {
         let attempt: Attempt = parse(image, "attempt")?;
         return Some(of_attempt(&key, &attempt));
+    }
+    if let Some(key) = keys::read_visits(pk, sk) {
+        let visits: Visits = parse(image, "visits")?;
+        return Some(of_visits(&key, &visits));
     }
     let partition = keys::read_event_partition(pk)?;
     let event: activity::Event = parse(image, "event")?;

@@ -30,7 +30,7 @@ impl Tally {
             match sk.split('#').next() {
                 Some(view::TOTAL) => tally.add_totals(counts),
                 Some(view::DELAY) => tally.add_delays(counts),
-                Some(view::CLICK) => add(&mut tally.clicks, counts),
+                Some(view::CLICK | view::VISIT) => add(&mut tally.clicks, counts),
                 _ => {}
             }
         }

@@ -1,9 +1,8 @@
 //! The activity feed, read: the events of one partition of a day in the order of time, and the places of all events of one
 //! contact. How partitions are merged into one feed is in [`crate::activity::feed`].
 
-use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::{Consistency, Core, Item, StoreError, keys, read_or_skip, schema, text, unavailable};
+use super::{Consistency, Core, StoreError, keys, read_or_skip, schema, sort_key, text, unavailable};
 use crate::activity::feed::{Part, Position};
 use crate::activity::{Event, SHARDS};
 use crate::attempt::Shard;
@@ -139,8 +138,4 @@ impl Core {
         events.sort_by(|(one, ..), (other, ..)| other.cmp(one));
         Ok(events)
     }
-}
-
-fn sort_key(item: &Item) -> Option<&String> {
-    item.get("sk").map(AttributeValue::as_s)?.ok()
 }

@@ -97,10 +97,27 @@ pub fn attempt(key: &AttemptKey) -> Key {
 /// Reads an attempt's key back; `None` for any other row.
 #[must_use]
 pub fn read_attempt(pk: &str, sk: &str) -> Option<AttemptKey> {
+    read_of_recipient("ATTEMPTS", pk, sk)
+}
+
+/// What people did with the links of an attempt's recipient: a row beside the attempt's, for its writers are others.
+#[must_use]
+pub fn visits(key: &AttemptKey) -> Key {
+    let AttemptKey { workspace, campaign, shard, seq } = key;
+    Key::new(format!("WS#{workspace}#VISITS#{campaign}#{:02}", shard.0), format!("{:08}", seq.0))
+}
+
+/// Reads such a key back; `None` for any other row.
+#[must_use]
+pub fn read_visits(pk: &str, sk: &str) -> Option<AttemptKey> {
+    read_of_recipient("VISITS", pk, sk)
+}
+
+fn read_of_recipient(kind: &str, pk: &str, sk: &str) -> Option<AttemptKey> {
     let mut parts = pk.split('#');
     let (workspace, campaign, shard) = match (parts.next()?, parts.next()?, parts.next()?, parts.next()?, parts.next()?)
     {
-        ("WS", workspace, "ATTEMPTS", campaign, shard) => (workspace, campaign, shard),
+        ("WS", workspace, of, campaign, shard) if of == kind => (workspace, campaign, shard),
         _ => return None,
     };
     Some(AttemptKey {
@@ -601,6 +618,9 @@ mod tests {
         assert_eq!(sk, "00000123");
         assert_eq!(read_attempt(&pk, &sk), Some(key));
         assert_eq!(read_event_partition(&pk), None);
+        assert_eq!(read_visits(&pk, &sk), None);
+        let Key { pk, sk } = visits(&key);
+        assert_eq!((read_visits(&pk, &sk), read_attempt(&pk, &sk)), (Some(key), None));
 
         let id = activity::id_of(UnixMillis(1_790_000_000_000), &["x"]);
         let Key { pk, sk } = event(Some(WorkspaceId::FIRST), None, id, UnixMillis(1_790_000_000_000));

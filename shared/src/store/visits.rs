@@ -1,0 +1,70 @@
+//! Rows of what people did with the links of a recipient.
+
+use std::collections::HashMap;
+
+use super::expression::Update;
+use super::{Consistency, Core, Item, StoreError, keys, number, read, sort_key, write};
+use crate::attempt::{AttemptKey, Seq};
+use crate::link::visits::{Visit, Visits};
+use crate::retention::Kind;
+
+/// Tries of a write that others get in the way of.
+const TRIES: usize = 16;
+
+/// How often the row was written: what a write is conditional on.
+const REVISION: &str = "revision";
+
+impl Core {
+    /// Takes in clicks of people on a recipient's links. Clicks that were here before change nothing.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn note_visits(&self, key: &AttemptKey, news: &[Visit]) -> Result<(), StoreError> {
+        // Mostly it is the recipient's first click; a refusal tells what is there.
+        let mut known = Item::new();
+        for _ in 0..TRIES {
+            let revision = known.get(REVISION).cloned();
+            let mut visits: Visits = if known.is_empty() { Visits::default() } else { read("visits", known)? };
+            let mut is_news = false;
+            let mut latest = None;
+            for visit in news {
+                is_news |= visits.take(visit.clone());
+                latest = latest.max(Some(visit.at));
+            }
+            let Some(latest) = latest.filter(|_| is_news) else { return Ok(()) };
+            let mut item = write("visits", keys::visits(key), &visits)?;
+            item.extend(self.expiry(Kind::Events, latest));
+            let next: i64 = revision.as_ref().and_then(|n| n.as_n().ok()?.parse().ok()).unwrap_or(0) + 1;
+            item.insert(REVISION.to_owned(), number(next));
+            let mut condition = Update::default();
+            match revision {
+                Some(revision) => condition.only_if_equal(REVISION, revision),
+                None => condition.only_if_absent("pk"),
+            }
+            match self.put_if(item, condition).await? {
+                None => return Ok(()),
+                Some(now) => known = now,
+            }
+        }
+        Err(StoreError::Unavailable { operation: "PutItem", message: "too many writers on visits".to_owned() })
+    }
+
+    /// What people did with the links of these recipients of one campaign; who is not in the answer did nothing.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn visits(
+        &self,
+        wanted: &[AttemptKey],
+        consistency: Consistency,
+    ) -> Result<HashMap<Seq, Visits>, StoreError> {
+        let items = self.batch_get(wanted.iter().map(keys::visits).collect(), consistency).await?;
+        items
+            .into_iter()
+            .map(|item| {
+                let seq = sort_key(&item).and_then(|sk| sk.parse().ok()).map_or(Seq(u32::MAX), Seq);
+                Ok((seq, read("visits", item)?))
+            })
+            .collect()
+    }
+}
