@@ -7,6 +7,7 @@ mod browser;
 mod consent;
 mod contacts;
 mod erasure;
+mod export;
 mod faults;
 mod funnel;
 mod graph;
