@@ -35,15 +35,17 @@ pub struct Click {
     pub link: LinkId,
     /// Whose it is.
     pub workspace: WorkspaceId,
-    /// The account of the campaign.
-    pub account: AccountId,
-    /// The campaign.
-    pub campaign: CampaignId,
+    /// The account of the campaign, or the one that a free link was put to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<AccountId>,
+    /// The campaign; a free link has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub campaign: Option<CampaignId>,
     /// Where the recipient's attempt lies; absent for the shared code of the link.
     pub recipient: Option<(Shard, Seq)>,
     /// When.
     pub at: UnixMillis,
-    /// `GET` or `HEAD`.
+    /// `GET` or `HEAD`: how the destination was asked for. Who has given a link's password has asked with `GET`.
     pub method: String,
     /// The user agent, at most 512 bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -54,6 +56,24 @@ pub struct Click {
     /// Country as a trusted edge tells it (ISO 3166 alpha-2).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub country: Option<String>,
+    /// Region as a trusted edge tells it: the part of ISO 3166-2 after the country.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// City as a trusted edge tells it, in English.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub city: Option<String>,
+    /// Number of the network (autonomous system) that the visitor came from, as a trusted edge tells it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asn: Option<u32>,
+    /// `Sec-CH-UA-Mobile`: whether the browser says that it runs on a phone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hints_mobile: Option<bool>,
+    /// `Sec-CH-UA-Platform`: the system that the browser says it runs on, such as `Android`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hints_platform: Option<String>,
+    /// The host of the page that led to the link. The rest of its address may tell what nobody means to tell us.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub referrer: Option<String>,
     /// `Sec-Purpose`, `Purpose` or `X-Moz`: the browser says that nobody has clicked yet.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub prefetch: bool,
@@ -67,7 +87,7 @@ impl Click {
     #[must_use]
     pub fn attempt(&self) -> Option<AttemptKey> {
         let (shard, seq) = self.recipient?;
-        Some(AttemptKey { workspace: self.workspace, campaign: self.campaign, shard, seq })
+        Some(AttemptKey { workspace: self.workspace, campaign: self.campaign?, shard, seq })
     }
 }
 
@@ -132,8 +152,9 @@ pub enum Content {
     LinkClicked {
         /// The link.
         link: LinkId,
-        /// The campaign.
-        campaign: CampaignId,
+        /// The campaign; a free link has none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        campaign: Option<CampaignId>,
         /// The recipient, if the code was their own.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         recipient: Option<Seq>,
@@ -364,8 +385,7 @@ impl Content {
     #[must_use]
     pub fn campaign(&self) -> Option<CampaignId> {
         match self {
-            Self::LinkClicked { campaign, .. } => Some(*campaign),
-            Self::MessageReceived { campaign, .. } => *campaign,
+            Self::LinkClicked { campaign, .. } | Self::MessageReceived { campaign, .. } => *campaign,
             Self::Custom(report) => report.campaign,
             _ => None,
         }
@@ -569,7 +589,7 @@ mod tests {
             variant: None,
             content: Content::LinkClicked {
                 link: LinkId::new(7).unwrap(),
-                campaign: "cmp_01J00000000000000000000000".parse().unwrap(),
+                campaign: Some("cmp_01J00000000000000000000000".parse().unwrap()),
                 recipient: Some(Seq(3)),
                 visitor: Visitor::Machine { reason: "preview".to_owned() },
                 country: None,
@@ -579,5 +599,16 @@ mod tests {
         assert_eq!(json["type"], "link.clicked");
         assert_eq!(json["visitor"], "machine");
         assert_eq!(serde_json::from_value::<Event>(json).unwrap(), event);
+    }
+
+    #[test]
+    fn a_click_that_was_queued_before_an_update_is_read() {
+        let queued = r#"{"id":"evt_01J00000000000000000000000","link":7,"workspace":"wsp_00000000000000000000000001",
+            "account":"acc_01J00000000000000000000000","campaign":"cmp_01J00000000000000000000000","recipient":[3,35],
+            "at":1790000000000,"method":"GET","user_agent":"Mozilla/5.0","ip":"192.0.2.1","country":"MY"}"#;
+        let click: Click = serde_json::from_str(queued).unwrap();
+        assert_eq!(click.attempt().map(|key| key.seq), Some(Seq(35)));
+        let same: serde_json::Value = serde_json::from_str(queued).unwrap();
+        assert_eq!(serde_json::to_value(&click).unwrap(), same);
     }
 }

@@ -39,6 +39,6 @@ pub(crate) async fn effects(ingest: &Ingest, click: Click) -> Result<Effects, St
     let (contact, variant) = attempt.map(|attempt| (attempt.contact, attempt.variant)).unzip();
     let contact = contact.flatten();
     let event = Event { v: 1, id: click.id, at: click.at, seen, contact, variant, content };
-    effects.record(Some((click.workspace, click.account)), event);
+    effects.record_of(Some(click.workspace), click.account, event);
     Ok(effects)
 }

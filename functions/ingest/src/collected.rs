@@ -57,7 +57,7 @@ async fn of_event(
         name: told.name.clone(),
         source: Source::Web,
         own_id: told.id.clone(),
-        campaign: counts.map(|click| click.link.campaign),
+        campaign: counts.and_then(|click| click.link.campaign),
         recipient: counts.and_then(|click| click.recipient).map(|key| key.seq),
         click: counts.map(|click| click.click),
         click_id: told.click_id.clone().filter(|_| counts.is_none()),
@@ -67,7 +67,7 @@ async fn of_event(
         country: collected.country.clone(),
         properties: told.properties.clone(),
     };
-    let account = counts.map(|click| click.link.account).or(collected.account);
+    let account = counts.and_then(|click| click.link.account).or(collected.account);
     let content = Content::Custom(Box::new(report));
     effects.record_of(Some(workspace), account, Event { v: 1, id, at, seen, contact, variant: None, content });
     Ok(effects)

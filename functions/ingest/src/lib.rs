@@ -52,7 +52,7 @@ use shared::queue::{Inbound, Queue};
 use shared::retention::Retention;
 use shared::store::{Core, StoreError};
 
-use crate::attribution::Links;
+use crate::attribution::{Links, Sites};
 use crate::consent::Rules;
 use crate::inbox::Message;
 use crate::people::Acquaintances;
@@ -115,6 +115,7 @@ pub struct Ingest {
     rules: Remembered<WorkspaceId, Arc<Rules>>,
     short_links: ShortLinks,
     links: Links,
+    sites: Sites,
     purpose: Purpose,
 }
 
@@ -147,6 +148,7 @@ impl Ingest {
             rules: Remembered::default(),
             short_links: ShortLinks::new("", config.link_keys),
             links: Links::default(),
+            sites: Sites::default(),
             purpose: Purpose::Live,
         })
     }
@@ -164,6 +166,7 @@ impl Ingest {
             rules: Remembered::default(),
             short_links: ShortLinks::new("", link_keys),
             links: Links::default(),
+            sites: Sites::default(),
             purpose: Purpose::Replay,
         }
     }

@@ -31,8 +31,9 @@ pub fn of_event(workspace: WorkspaceId, account: Option<AccountId>, event: &Even
 /// The recipient of a campaign that it concerns.
 fn place(content: &Content) -> (Option<CampaignId>, Option<Seq>) {
     match content {
-        Content::LinkClicked { campaign, recipient, .. } => (Some(*campaign), *recipient),
-        Content::MessageReceived { campaign, recipient, .. } => (*campaign, *recipient),
+        Content::LinkClicked { campaign, recipient, .. } | Content::MessageReceived { campaign, recipient, .. } => {
+            (*campaign, *recipient)
+        }
         Content::Custom(report) => (report.campaign, report.recipient),
         _ => (None, None),
     }
@@ -130,7 +131,7 @@ mod tests {
     fn a_persons_click_says_what_it_was_made_with() {
         let json = published(Content::LinkClicked {
             link: LinkId::new(7).unwrap(),
-            campaign: "cmp_01J00000000000000000000000".parse().unwrap(),
+            campaign: Some("cmp_01J00000000000000000000000".parse().unwrap()),
             recipient: Some(Seq(3)),
             visitor: Visitor::Human { device: "mobile".into(), os: "Android".into(), browser: "Chrome".into() },
             country: Some("MY".into()),
@@ -150,7 +151,7 @@ mod tests {
     fn a_machines_click_says_why_it_is_taken_for_one() {
         let json = published(Content::LinkClicked {
             link: LinkId::new(7).unwrap(),
-            campaign: "cmp_01J00000000000000000000000".parse().unwrap(),
+            campaign: Some("cmp_01J00000000000000000000000".parse().unwrap()),
             recipient: None,
             visitor: Visitor::Machine { reason: "preview".into() },
             country: None,

@@ -5,6 +5,7 @@ use super::{Contribution, CounterKey, Counts, account_day, histogram};
 use crate::activity::{Content, Event, Visitor};
 use crate::attempt::{Attempt, AttemptKey, Flag, Moment, Stage, Standing};
 use crate::id::{AccountId, CampaignId, WorkspaceId};
+use crate::link::code::LinkId;
 use crate::price::ledger;
 use crate::store::keys::EventPartition;
 use crate::time::UnixMillis;
@@ -17,7 +18,7 @@ pub mod view {
     pub const DELAY: &str = "DELAY";
     /// Counts per minute, an item an hour.
     pub const MINUTE: &str = "MINUTE";
-    /// Clicks by visitor.
+    /// Clicks by visitor: a view of a campaign and of a link.
     pub const CLICK: &str = "CLICK";
     /// What this version does not know, or could not read: a view of an account.
     pub const UNKNOWN: &str = "UNKNOWN";
@@ -33,6 +34,12 @@ pub fn account_pk(workspace: WorkspaceId, account: AccountId) -> String {
 #[must_use]
 pub fn campaign_pk(workspace: WorkspaceId, campaign: CampaignId) -> String {
     format!("WS#{workspace}#CAMPAIGN#{campaign}")
+}
+
+/// Partition of the counters of a link.
+#[must_use]
+pub fn link_pk(workspace: WorkspaceId, link: LinkId) -> String {
+    format!("WS#{workspace}#LINK#{}", link.get())
 }
 
 /// The hour that a minute series item covers: `2026-11-21T01`.
@@ -159,27 +166,36 @@ fn of_click(source: &EventPartition, event: &Event) -> Contribution {
     let Content::LinkClicked { link, campaign, visitor, country, .. } = &event.content else {
         return Contribution::new();
     };
-    let mut counts = Counts::from([("raw".to_owned(), 1), (format!("link.{}.raw", link.get()), 1)]);
+    let mut counts = Counts::from([("raw".to_owned(), 1)]);
+    let mut count = |name: String| _ = counts.insert(name, 1);
     match visitor {
         Visitor::Human { device, os, browser } => {
             let country = country.as_deref().unwrap_or("unknown");
             for name in [
                 "human".to_owned(),
-                format!("link.{}.human", link.get()),
                 format!("device.{device}"),
                 format!("os.{os}"),
                 format!("browser.{browser}"),
                 format!("country.{country}"),
             ] {
-                counts.insert(name, 1);
+                count(name);
             }
         }
-        Visitor::Machine { reason } => {
-            counts.insert(format!("machine.{reason}"), 1);
-        }
+        Visitor::Machine { reason } => count(format!("machine.{reason}")),
     }
     let sk = format!("{}#{}#{:02}", view::CLICK, source.date, source.shard.0);
-    Contribution::from([(CounterKey { pk: campaign_pk(source.workspace, *campaign), sk }, counts)])
+    let mut contribution = Contribution::new();
+    if let Some(campaign) = campaign {
+        let mut counts = counts.clone();
+        counts.insert(format!("link.{}.raw", link.get()), 1);
+        if matches!(visitor, Visitor::Human { .. }) {
+            counts.insert(format!("link.{}.human", link.get()), 1);
+        }
+        contribution.insert(CounterKey { pk: campaign_pk(source.workspace, *campaign), sk: sk.clone() }, counts);
+    }
+    // A link's clicks all lie in the feed of one account, or all in that of none: an item is fed by one source partition.
+    contribution.insert(CounterKey { pk: link_pk(source.workspace, *link), sk }, counts);
+    contribution
 }
 
 #[cfg(test)]
@@ -259,6 +275,50 @@ mod tests {
         assert_eq!(counted, expected);
         assert!(of_event(&source, &event("account_update")).is_empty());
         assert!(of_event(&EventPartition { account: None, ..source }, &event("unknown")).is_empty());
+    }
+
+    #[test]
+    fn a_click_counts_for_its_link_and_its_campaign_if_it_has_one() {
+        let source = EventPartition {
+            workspace: WorkspaceId::FIRST,
+            account: None,
+            date: "2026-11-21".to_owned(),
+            shard: Shard(3),
+        };
+        let campaign: CampaignId = "cmp_01J00000000000000000000000".parse().unwrap();
+        let event = |campaign: Option<CampaignId>, visitor: Visitor| Event {
+            v: 1,
+            id: crate::activity::id_of(UnixMillis(1), &["x"]),
+            at: UnixMillis(1),
+            seen: UnixMillis(1),
+            contact: None,
+            variant: None,
+            content: Content::LinkClicked {
+                link: LinkId::new(7).unwrap(),
+                campaign,
+                recipient: None,
+                visitor,
+                country: None,
+            },
+        };
+        let human = Visitor::Human { device: "mobile".into(), os: "iOS".into(), browser: "Safari".into() };
+        let machine = Visitor::Machine { reason: "preview".into() };
+        let counts = |contribution: &Contribution, pk: &str| -> Vec<String> {
+            let items = contribution.iter().filter(|(key, _)| key.pk == pk && key.sk == "CLICK#2026-11-21#03");
+            items.flat_map(|(_, counts)| counts.keys().cloned()).collect()
+        };
+        let (of_link, of_campaign) =
+            (link_pk(source.workspace, LinkId::new(7).unwrap()), campaign_pk(source.workspace, campaign));
+
+        let free = of_event(&source, &event(None, human.clone()));
+        let expected = ["browser.Safari", "country.unknown", "device.mobile", "human", "os.iOS", "raw"];
+        assert_eq!((free.len(), counts(&free, &of_link)), (1, expected.map(str::to_owned).to_vec()));
+        let both = of_event(&source, &event(Some(campaign), human));
+        assert_eq!((both.len(), counts(&both, &of_link)), (2, expected.map(str::to_owned).to_vec()));
+        assert!(counts(&both, &of_campaign).contains(&"link.7.human".to_owned()));
+        let preview = of_event(&source, &event(Some(campaign), machine));
+        assert_eq!(counts(&preview, &of_link), ["machine.preview", "raw"]);
+        assert_eq!(counts(&preview, &of_campaign), ["link.7.raw", "machine.preview", "raw"]);
     }
 
     #[test]

@@ -227,7 +227,7 @@ fn event(visit: &Visit) -> Event {
     };
     let content = Content::LinkClicked {
         link: LinkId::new(visit.link).unwrap(),
-        campaign: world::campaign(visit.campaign),
+        campaign: Some(world::campaign(visit.campaign)),
         recipient: None,
         visitor,
         country: None,
