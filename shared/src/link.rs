@@ -207,10 +207,13 @@ impl ShortLinks {
     }
 
     fn url(&self, link: &Link, end: &str) -> String {
-        match &link.domain {
-            Some(domain) => format!("https://{domain}/{end}"),
-            None => format!("{}/{end}", self.base_url),
-        }
+        format!("{}/{end}", self.base_url(link.domain.as_ref()))
+    }
+
+    /// Where short links of a domain begin, without a slash at its end; `None` is the deployment's own domain.
+    #[must_use]
+    pub fn base_url(&self, domain: Option<&DomainName>) -> String {
+        domain.map_or_else(|| self.base_url.clone(), |domain| format!("https://{domain}"))
     }
 
     /// What a code may mean on a site, under each key generation from the newest; the stored link decides which one is meant

@@ -10,7 +10,7 @@ use shared::blob::audience::{Laid, Lines, NoLines, NotLaid, lay};
 use shared::campaign::audience::{AudienceSource, Skipped};
 use shared::campaign::planner::{Planner, Rules};
 use shared::campaign::{Campaign, CampaignLink, PAGE_SIZE, Planning, Variant, shards_for};
-use shared::http::problem::Problem;
+use shared::http::problem::{FieldError, Problem};
 use shared::id::MediaId;
 use shared::link::code::RecipientSeq;
 use shared::link::targets::Targets;
@@ -21,6 +21,7 @@ use shared::queue::DispatchCommand;
 use shared::time::UnixMillis;
 
 use crate::Api;
+use crate::links::create::Judge;
 use crate::media;
 use crate::templates::fitting;
 use crate::view::CampaignView;
@@ -53,6 +54,7 @@ pub(crate) async fn create(api: &Api, draft: Draft, audience: Audience) -> Resul
         .ok_or_else(|| Problem::invalid("/account_id", "there is no such account"))?;
     let media = media::of_variants(api, workspace, &draft.campaign.variants).await?;
     media_are_allowed(&account, &draft.campaign.variants)?;
+    links_are_allowed(api, &draft).await?;
     let warnings = fitting::check(api, &account, &draft.campaign.variants).await?;
     let mut shown = match audience {
         Audience::Now(lines) => plan_now(api, draft, &account, &media, lines).await?,
@@ -76,6 +78,24 @@ fn media_are_allowed(account: &Account, variants: &[Variant]) -> Result<(), Prob
         }
     }
     Ok(())
+}
+
+/// A link may lead to the public internet only.
+async fn links_are_allowed(api: &Api, draft: &Draft) -> Result<(), Problem> {
+    if draft.urls.is_empty() {
+        return Ok(());
+    }
+    let judge = Judge::new(api, draft.campaign.workspace).await?;
+    let mut errors = Vec::new();
+    for (index, variant) in draft.campaign.variants.iter().enumerate() {
+        for url in variant.message.links().unwrap_or_default() {
+            if let Err(reason) = judge.destination(&url) {
+                let pointer = format!("/variants/{index}/message");
+                errors.push(FieldError { pointer, reason: format!("the link {url}: {reason}") });
+            }
+        }
+    }
+    if errors.is_empty() { Ok(()) } else { Err(Problem::all_invalid(errors)) }
 }
 
 async fn plan_now(

@@ -163,7 +163,7 @@ pub(crate) async fn show(
             card_effective_from: card.map(|(from, _)| from),
             source: card.map(|(_, source)| source),
         },
-        links: links(&campaign, &templates, &api.link_base_url),
+        links: links(&campaign, &templates, &link_base(&api, &campaign).await?),
         eta,
         blockers,
         warnings,
@@ -303,6 +303,16 @@ fn facts_of(templates: &Templates) -> Vec<TemplateFacts> {
         may_be_sent: stored.as_ref().map(StoredTemplate::may_be_sent),
     });
     facts.collect()
+}
+
+/// Where the campaign's short links begin.
+async fn link_base(api: &Api, campaign: &Campaign) -> Result<String, Problem> {
+    let domain = match campaign.links.first() {
+        // The workspace may have another default since the campaign's links were made.
+        Some(link) => api.core.link(link.id).await?.and_then(|link| link.domain),
+        None => api.core.default_link_domain(campaign.workspace).await?,
+    };
+    Ok(api.links.base_url(domain.as_ref()))
 }
 
 /// Which addresses become each recipient's own, and which do not.

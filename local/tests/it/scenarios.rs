@@ -14,6 +14,7 @@ mod health;
 mod identity;
 mod kill;
 mod lifecycle;
+mod links;
 mod media;
 mod preflight;
 mod published;

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::expression::{Update, Updated};
+use super::expression::Update;
 use super::{Core, Item, StoreError, keys, read, text, unavailable};
 use crate::id::WorkspaceId;
 use crate::link::domain::{DomainName, LinkDomain};
@@ -78,6 +78,21 @@ impl Core {
         self.update(keys::default_link_domain(workspace), update).await.map(|_| ())
     }
 
+    /// Makes no domain the one that new links of the workspace are on, if it was this one.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn unset_default_link_domain(
+        &self,
+        workspace: WorkspaceId,
+        domain: &DomainName,
+    ) -> Result<(), StoreError> {
+        let mut update = Update::default();
+        update.remove("domain");
+        update.only_if_equal("domain", text(domain.as_str()));
+        self.update(keys::default_link_domain(workspace), update).await.map(|_| ())
+    }
+
     /// Removes a domain of this workspace; `false` when it has none of that name. Links on it answer 404 until the workspace
     /// adds it again.
     ///
@@ -97,11 +112,7 @@ impl Core {
             Err(error) => return Err(unavailable("DeleteItem", &error)),
         };
         // After the domain: a default without its domain counts for nothing, so dying between the two harms nobody.
-        let mut update = Update::default();
-        update.remove("domain");
-        update.only_if_equal("domain", text(domain.as_str()));
-        match self.update(keys::default_link_domain(workspace), update).await? {
-            Updated::Done(_) | Updated::Refused(_) => Ok(removed),
-        }
+        self.unset_default_link_domain(workspace, domain).await?;
+        Ok(removed)
     }
 }

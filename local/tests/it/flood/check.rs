@@ -145,7 +145,7 @@ impl Checked<'_> {
                 }
                 return;
             }
-            Content::LinkClicked { campaign, recipient: Some(seq), .. } => {
+            Content::LinkClicked { campaign: Some(campaign), recipient: Some(seq), .. } => {
                 let campaign = self.world.campaigns.iter().position(|known| known == campaign);
                 let n = campaign.map(|campaign| seq.0 * CAMPAIGNS + u32::try_from(campaign).unwrap());
                 n.and_then(|n| self.click(n, event))

@@ -31,7 +31,7 @@ pub(super) fn expected(world: &World) -> Contribution {
         for visit in &life.clicks {
             let content = Content::LinkClicked {
                 link: wire::link(life.n % CAMPAIGNS),
-                campaign: life.key.campaign,
+                campaign: Some(life.key.campaign),
                 recipient: Some(life.key.seq),
                 visitor: visitor_of(visit.human),
                 country: Some("MY".to_owned()),
