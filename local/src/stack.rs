@@ -313,8 +313,15 @@ fn settings_of(credentials: &Credentials, base_url: &str, graph_url: &str) -> BT
         // Whoever runs the stack here may call what is here, such as n8n on this machine.
         ("DELIVER_ALLOW_PRIVATE".to_owned(), true.to_string()),
     ]);
-    let more =
-        ["META_GRAPH_VERSION", "LINK_BASE_URL", "GEOIP_CITY_DB", "EDGE_SECRET", "RETENTION", "DELIVER_ALLOW_PRIVATE"];
+    let more = [
+        "META_GRAPH_VERSION",
+        "LINK_BASE_URL",
+        "GEOIP_CITY_DB",
+        "EDGE_SECRET",
+        "RETENTION",
+        "DELIVER_ALLOW_PRIVATE",
+        "LINKS_ALLOW_PRIVATE",
+    ];
     for name in more {
         if let Ok(value) = std::env::var(name) {
             settings.insert(name.to_owned(), value);

@@ -10,10 +10,10 @@ use aws_lambda_events::event::sqs::SqsEvent;
 use lambda_http::request::RequestContext;
 use lambda_http::{Body, Request, RequestExt};
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 use shared::attempt::Seq;
 use shared::link::ShortLinks;
-use shared::link::code::{KeyId, LinkId};
+use shared::link::code::LinkId;
 use shared::meta::signature::{self, AppSecret};
 use shared::meta::webhook;
 use shared::queue::{self, DeliverCommand, DispatchCommand, Inbound, SendCommand};
@@ -85,7 +85,9 @@ fn the_link_is_that_of_the_queued_click() {
     let clicks: Vec<Inbound> = messages("ingest-sqs-click", ":thirdtick-events");
     let [Inbound::Click(click)] = clicks.as_slice() else { panic!("not one click") };
     let links = ShortLinks::new("", LINK_KEYS.parse().unwrap());
-    let link = links.of_recipient(LinkId::new(7).unwrap(), KeyId(1), Seq(0)).unwrap();
+    let stored = json!({"v": 1, "id": 7, "workspace": click.workspace, "url": "https://shop.example/", "kid": 1, "recipients": 1,
+        "shards": 1, "created_at": 0});
+    let link = links.of_recipient(&serde_json::from_value(stored).unwrap(), Seq(0)).unwrap();
     assert_eq!((click.link, click.recipient.map(|(_, seq)| seq)), (LinkId::new(7).unwrap(), Some(Seq(0))));
 
     let request = request("redirect-get");

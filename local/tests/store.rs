@@ -29,6 +29,8 @@ mod imports;
 mod jobs;
 #[path = "store/journeys.rs"]
 mod journeys;
+#[path = "store/links.rs"]
+mod links;
 #[path = "store/media.rs"]
 mod media;
 #[path = "store/probes.rs"]

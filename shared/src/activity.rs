@@ -1,6 +1,7 @@
 //! The activity feed: immutable events, each written once under an id that follows from what happened, so that taking it
 //! in again changes nothing.
 
+pub mod click;
 pub mod custom;
 pub mod feed;
 pub mod reported;
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use ulid::Ulid;
 
+pub use self::click::{Click, Visitor};
 use self::custom::{AssignedReport, CustomReport, ResolvedReport, SentReport};
 use self::reported::{
     AccountReport, CallReport, ConfirmationReport, ConsentReport, CreatedReport, EchoReport, GroupReport,
@@ -24,78 +26,6 @@ use crate::time::UnixMillis;
 
 /// Partitions a day of an account's events is spread over.
 pub const SHARDS: u8 = 8;
-
-/// A tracked link was followed, as `redirect` queues it. The IP address and the user agent are used for enrichment by
-/// `ingest` and are not stored as they are.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Click {
-    /// Made by `redirect`; the same on every delivery of this message.
-    pub id: EventId,
-    /// The link.
-    pub link: LinkId,
-    /// Whose it is.
-    pub workspace: WorkspaceId,
-    /// The account of the campaign.
-    pub account: AccountId,
-    /// The campaign.
-    pub campaign: CampaignId,
-    /// Where the recipient's attempt lies; absent for the shared code of the link.
-    pub recipient: Option<(Shard, Seq)>,
-    /// When.
-    pub at: UnixMillis,
-    /// `GET` or `HEAD`.
-    pub method: String,
-    /// The user agent, at most 512 bytes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub user_agent: Option<String>,
-    /// The visitor's address.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ip: Option<String>,
-    /// Country as a trusted edge tells it (ISO 3166 alpha-2).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub country: Option<String>,
-    /// `Sec-Purpose`, `Purpose` or `X-Moz`: the browser says that nobody has clicked yet.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub prefetch: bool,
-    /// Who it was, once that is worked out; address and user agent are gone then, and `country` is the answer.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub visitor: Option<Visitor>,
-}
-
-impl Click {
-    /// The recipient's attempt, if the code was a recipient's own.
-    #[must_use]
-    pub fn attempt(&self) -> Option<AttemptKey> {
-        let (shard, seq) = self.recipient?;
-        Some(AttemptKey { workspace: self.workspace, campaign: self.campaign, shard, seq })
-    }
-}
-
-impl std::fmt::Debug for Click {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Click({})", self.id)
-    }
-}
-
-/// Who followed a link.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "visitor", rename_all = "snake_case")]
-pub enum Visitor {
-    /// A person, as far as can be told.
-    Human {
-        /// `mobile`, `tablet`, `desktop` or `other`.
-        device: String,
-        /// Operating system.
-        os: String,
-        /// Browser, or the app whose built-in browser it was.
-        browser: String,
-    },
-    /// A machine: not counted as a person, but recorded.
-    Machine {
-        /// Which rule said so.
-        reason: String,
-    },
-}
 
 /// The JSON of an item as it was kept.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -132,8 +62,9 @@ pub enum Content {
     LinkClicked {
         /// The link.
         link: LinkId,
-        /// The campaign.
-        campaign: CampaignId,
+        /// The campaign; a free link has none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        campaign: Option<CampaignId>,
         /// The recipient, if the code was their own.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         recipient: Option<Seq>,
@@ -143,6 +74,15 @@ pub enum Content {
         /// ISO 3166 alpha-2; absent when unknown.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         country: Option<String>,
+        /// The part of ISO 3166-2 after the country.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        region: Option<String>,
+        /// In English.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        city: Option<String>,
+        /// The host of the page that led to the link.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        referrer: Option<String>,
     },
     /// A person wrote to the account.
     #[serde(rename = "message.received")]
@@ -364,8 +304,7 @@ impl Content {
     #[must_use]
     pub fn campaign(&self) -> Option<CampaignId> {
         match self {
-            Self::LinkClicked { campaign, .. } => Some(*campaign),
-            Self::MessageReceived { campaign, .. } => *campaign,
+            Self::LinkClicked { campaign, .. } | Self::MessageReceived { campaign, .. } => *campaign,
             Self::Custom(report) => report.campaign,
             _ => None,
         }
@@ -569,10 +508,13 @@ mod tests {
             variant: None,
             content: Content::LinkClicked {
                 link: LinkId::new(7).unwrap(),
-                campaign: "cmp_01J00000000000000000000000".parse().unwrap(),
+                campaign: Some("cmp_01J00000000000000000000000".parse().unwrap()),
                 recipient: Some(Seq(3)),
                 visitor: Visitor::Machine { reason: "preview".to_owned() },
                 country: None,
+                region: None,
+                city: None,
+                referrer: None,
             },
         };
         let json = serde_json::to_value(&event).unwrap();

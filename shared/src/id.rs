@@ -156,6 +156,11 @@ prefixed_id!(
     "wk"
 );
 prefixed_id!(
+    /// A tracked link as the API names it; what is in it is said in [`crate::link`].
+    TrackedLinkId,
+    "lnk"
+);
+prefixed_id!(
     /// A subscription to events, which are posted to an address.
     WebhookId,
     "whk"

@@ -6,6 +6,7 @@
 //! reads the stream and writes the table.
 
 pub mod account_day;
+pub mod click;
 pub mod contribution;
 pub mod histogram;
 pub mod row;

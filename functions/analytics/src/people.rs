@@ -1,5 +1,6 @@
 //! The recipients behind the figures, in the order of the audience: those who were not sent to yet as well.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use shared::http::auth::Caller;
 use shared::http::limit;
 use shared::http::params::Params;
 use shared::http::problem::Problem;
+use shared::link::visits::Visits;
 use shared::skipped;
 use shared::store::Consistency;
 
@@ -233,6 +235,7 @@ async fn walk(
         let recipients: Vec<Recipient> = serde_json::from_slice(&body).map_err(|error| Problem::internal(&error))?;
         let keys: Vec<AttemptKey> = recipients.iter().map(|recipient| campaign.attempt_key(recipient.seq)).collect();
         let attempts = analytics.core.attempts(&keys, Consistency::Eventual).await?;
+        let visits = link_clicks(analytics, campaign, &attempts).await?;
         for recipient in recipients.into_iter().filter(|recipient| recipient.seq.0 >= from) {
             let attempt = attempts.get(&recipient.seq);
             if !filter.wants(campaign, usize::from(recipient.variant.0), attempt) {
@@ -241,7 +244,8 @@ async fn walk(
             if found.len() == most {
                 return Ok((found, Some(recipient.seq.0)));
             }
-            found.push(Person::new(campaign, &recipient, attempt));
+            let clicks = visits.get(&recipient.seq).map_or(0, Visits::count);
+            found.push(Person::new(campaign, &recipient, attempt, clicks));
         }
     }
     Ok((found, (end < campaign.pages).then_some(end * PAGE_SIZE)))
@@ -262,7 +266,20 @@ pub(crate) async fn one(
         variant: attempt.variant,
         variables: std::collections::BTreeMap::new(),
     };
-    Ok(Json(Person::new(&campaign, &recipient, Some(&attempt))).into_response())
+    let known = HashMap::from([(seq, attempt)]);
+    let clicks = link_clicks(&analytics, &campaign, &known).await?.get(&seq).map_or(0, Visits::count);
+    Ok(Json(Person::new(&campaign, &recipient, known.get(&seq), clicks)).into_response())
+}
+
+/// What those of them did with their links who did anything.
+async fn link_clicks(
+    analytics: &Analytics,
+    campaign: &Campaign,
+    attempts: &HashMap<Seq, Attempt>,
+) -> Result<HashMap<Seq, Visits>, Problem> {
+    let clicked = attempts.iter().filter(|(_, attempt)| attempt.clicked.is_some());
+    let keys: Vec<AttemptKey> = clicked.map(|(seq, _)| campaign.attempt_key(*seq)).collect();
+    Ok(analytics.core.visits(&keys, Consistency::Eventual).await?)
 }
 
 /// `GET /v1/campaigns/{id}/recipients/{phone}/send-response`: the exact JSON that Meta answered.

@@ -25,6 +25,8 @@ pub(crate) struct Person {
     wamid: Option<String>,
     error: Option<Value>,
     opted_out: bool,
+    /// Times that a person followed a link of theirs, repeats within 30 seconds left out.
+    link_clicks: i64,
     skip: Option<Value>,
     /// Of a line that planning has skipped: which.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -52,7 +54,7 @@ fn skip(campaign: &Campaign, attempt: Option<&Attempt>) -> Option<Skip> {
 
 impl Person {
     /// A recipient and what is known of their attempt.
-    pub(crate) fn new(campaign: &Campaign, recipient: &Recipient, attempt: Option<&Attempt>) -> Self {
+    pub(crate) fn new(campaign: &Campaign, recipient: &Recipient, attempt: Option<&Attempt>, link_clicks: i64) -> Self {
         let variant = campaign.variants.get(usize::from(recipient.variant.0));
         let (status, stage) = match standing(campaign, attempt) {
             Standing::Pending => ("pending", None),
@@ -86,6 +88,7 @@ impl Person {
             wamid: attempt.and_then(|attempt| attempt.wamid.clone()),
             error,
             opted_out: attempt.is_some_and(|attempt| attempt.opted_out.is_some()),
+            link_clicks,
             skip: skip(campaign, attempt).map(|skip| shown(&skip)),
             line: None,
         }
@@ -105,6 +108,7 @@ impl Person {
             wamid: None,
             error: None,
             opted_out: false,
+            link_clicks: 0,
             skip: Some(shown(&skip)),
             line: Some(line.line),
         }
@@ -122,7 +126,7 @@ pub(crate) fn as_csv(people: &[Person], next: Option<String>) -> Result<Response
     let flags = Flag::ALL.map(Flag::name);
     let mut header = vec!["phone", "name", "variant", "status", "stage", "error_code", "wamid"];
     header.extend(flags);
-    header.extend(["skip_code", "skip_reason", "line"]);
+    header.extend(["link_clicks", "skip_code", "skip_reason", "line"]);
     writer.write_record(&header).map_err(failed)?;
     for person in people {
         let code = person.error.as_ref().map(|error| error["code"].to_string()).unwrap_or_default();
@@ -138,6 +142,7 @@ pub(crate) fn as_csv(people: &[Person], next: Option<String>) -> Result<Response
             person.wamid.clone().unwrap_or_default(),
         ];
         row.extend(flags.map(|flag| person.flags[flag]["at"].as_str().unwrap_or_default().to_owned()));
+        row.push(person.link_clicks.to_string());
         let of_skip = |part: &str| person.skip.as_ref().and_then(|skip| skip[part].as_str()).unwrap_or_default();
         row.extend([of_skip("code").to_owned(), harmless(of_skip("reason"))]);
         row.push(person.line.map(|line| line.to_string()).unwrap_or_default());

@@ -5,21 +5,23 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use shared::account::Account;
 use shared::blob::audience::{Laid, Lines, NoLines, NotLaid, lay};
 use shared::campaign::audience::{AudienceSource, Skipped};
 use shared::campaign::planner::{Planner, Rules};
 use shared::campaign::{Campaign, CampaignLink, PAGE_SIZE, Planning, Variant, shards_for};
-use shared::http::problem::Problem;
-use shared::id::{CampaignId, MediaId};
-use shared::link::Link;
-use shared::link::code::{LinkId, RecipientSeq};
+use shared::http::problem::{FieldError, Problem};
+use shared::id::MediaId;
+use shared::link::code::RecipientSeq;
+use shared::link::targets::Targets;
+use shared::link::utm::Utm;
+use shared::link::{Link, candidate};
 use shared::price::estimate_regions;
 use shared::queue::DispatchCommand;
 use shared::time::UnixMillis;
 
 use crate::Api;
+use crate::links::create::Judge;
 use crate::media;
 use crate::templates::fitting;
 use crate::view::CampaignView;
@@ -52,6 +54,7 @@ pub(crate) async fn create(api: &Api, draft: Draft, audience: Audience) -> Resul
         .ok_or_else(|| Problem::invalid("/account_id", "there is no such account"))?;
     let media = media::of_variants(api, workspace, &draft.campaign.variants).await?;
     media_are_allowed(&account, &draft.campaign.variants)?;
+    links_are_allowed(api, &draft).await?;
     let warnings = fitting::check(api, &account, &draft.campaign.variants).await?;
     let mut shown = match audience {
         Audience::Now(lines) => plan_now(api, draft, &account, &media, lines).await?,
@@ -75,6 +78,24 @@ fn media_are_allowed(account: &Account, variants: &[Variant]) -> Result<(), Prob
         }
     }
     Ok(())
+}
+
+/// A link may lead to the public internet only.
+async fn links_are_allowed(api: &Api, draft: &Draft) -> Result<(), Problem> {
+    if draft.urls.is_empty() {
+        return Ok(());
+    }
+    let judge = Judge::new(api, draft.campaign.workspace).await?;
+    let mut errors = Vec::new();
+    for (index, variant) in draft.campaign.variants.iter().enumerate() {
+        for url in variant.message.links().unwrap_or_default() {
+            if let Err(reason) = judge.destination(&url) {
+                let pointer = format!("/variants/{index}/message");
+                errors.push(FieldError { pointer, reason: format!("the link {url}: {reason}") });
+            }
+        }
+    }
+    if errors.is_empty() { Ok(()) } else { Err(Problem::all_invalid(errors)) }
 }
 
 async fn plan_now(
@@ -182,6 +203,9 @@ pub(crate) fn unreadable(error: &NoLines) -> Problem {
     }
 }
 
+/// Numbers that are tried for a new link. When half of all 67 million are taken, so many tries fail once in 10^30.
+pub(crate) const MOST_TRIES: u32 = 100;
+
 /// One row for each destination; the recipients' codes are computed from it. A run after a crash finds its own links.
 async fn make_links(
     api: &Api,
@@ -191,46 +215,44 @@ async fn make_links(
     recipients: u32,
 ) -> Result<Vec<CampaignLink>, Problem> {
     let mut links = Vec::new();
+    let domain = match urls {
+        [] => None,
+        _ => api.core.default_link_domain(account.workspace).await?,
+    };
     for url in urls {
         let mut link = Link {
             v: 1,
-            id: candidate(campaign.id, url, 0),
+            id: candidate(campaign.id.ulid(), url, 0),
             workspace: account.workspace,
-            account: account.id,
-            campaign: campaign.id,
+            account: Some(account.id),
+            campaign: Some(campaign.id),
             url: url.clone(),
+            targets: Targets::default(),
+            utm: Utm::default(),
+            domain: domain.clone(),
+            alias: None,
             kid: api.links.newest_kid(),
             recipients,
             shards: campaign.shards,
             append_click_id: campaign.append_click_id,
-            expires_at: None,
+            password: None,
+            valid_until: None,
             revoked_at: None,
             created_at: UnixMillis::now(),
         };
         let mut tries = 0;
         while !api.core.create_link(&link).await? {
             let there = api.core.link(link.id).await?;
-            if there.is_some_and(|there| there.campaign == campaign.id && there.url == *url) {
+            if there.is_some_and(|there| there.campaign == Some(campaign.id) && there.url == *url) {
                 break;
             }
             tries += 1;
-            if tries > 100 {
-                return Err(Problem::internal(&"no free link number was found in 100 tries"));
+            if tries > MOST_TRIES {
+                return Err(Problem::internal(&"no free link number was found"));
             }
-            link.id = candidate(campaign.id, url, tries);
+            link.id = candidate(campaign.id.ulid(), url, tries);
         }
         links.push(CampaignLink { id: link.id, url: url.clone() });
     }
     Ok(links)
-}
-
-/// A number for the link, spread over all 26 bits and the same for every run of the same request.
-fn candidate(campaign: CampaignId, url: &str, tries: u32) -> LinkId {
-    let mut hash = Sha256::new();
-    hash.update(campaign.ulid().to_bytes());
-    hash.update(tries.to_be_bytes());
-    hash.update(url.as_bytes());
-    let digest = hash.finalize();
-    let bits = u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]) & LinkId::MAX.get();
-    LinkId::new(bits).unwrap_or(LinkId::MAX)
 }

@@ -16,6 +16,8 @@ mod exports;
 mod idempotency;
 mod imports;
 mod lifecycle;
+mod link_domains;
+mod links;
 mod media;
 mod outlook;
 mod preflight;
@@ -42,6 +44,7 @@ use shared::http::auth::{ApiKeys, KeyHash, require_key};
 use shared::http::problem::Problem;
 use shared::link::ShortLinks;
 use shared::link::code::KeyRing;
+use shared::link::destination::Networks;
 use shared::meta::client::{GraphClient, NoClient};
 use shared::outbound::Rules;
 use shared::queue::Queue;
@@ -50,6 +53,7 @@ use shared::secrets::Secrets;
 use shared::store::Core;
 use shared::store::rollups::Rollups;
 use shared::subscription::outbox::Outbox;
+use url::Url;
 
 /// Largest body taken: API Gateway takes 10 MB, Lambda 6 MB.
 const MAX_BODY_BYTES: usize = 10 * 1024 * 1024;
@@ -64,7 +68,8 @@ pub struct Config {
     events_queue_url: String,
     deliver_queue_url: String,
     rules: Rules,
-    link_base_url: String,
+    networks: Networks,
+    link_base_url: Url,
     link_keys: KeyRing,
     admin_key: KeyHash,
     graph_url: String,
@@ -74,7 +79,8 @@ pub struct Config {
 impl Config {
     /// Reads `CORE_TABLE`, `ROLLUP_TABLE`, `BUCKET`, `DISPATCH_QUEUE_URL`, `EVENTS_QUEUE_URL`, `DELIVER_QUEUE_URL`, `LINK_BASE_URL`, `LINK_KEYS`,
     /// `ADMIN_API_KEY_SHA256` and, with Meta's own as default, `META_GRAPH_URL` and `META_GRAPH_VERSION`;
-    /// `DELIVER_ALLOW_PRIVATE` (`false`) says whether webhooks may be on one's own network.
+    /// `DELIVER_ALLOW_PRIVATE` (`false`) says whether webhooks may be on one's own network, `LINKS_ALLOW_PRIVATE` (`false`)
+    /// whether links may lead there.
     ///
     /// # Errors
     /// With everything that is missing or malformed.
@@ -87,6 +93,7 @@ impl Config {
         let events_queue_url = settings.required("EVENTS_QUEUE_URL");
         let deliver_queue_url = settings.required("DELIVER_QUEUE_URL");
         let allow_private = settings.or("DELIVER_ALLOW_PRIVATE", false);
+        let links_allow_private = settings.or("LINKS_ALLOW_PRIVATE", false);
         let link_base_url = settings.required("LINK_BASE_URL");
         let link_keys = settings.required("LINK_KEYS");
         let admin_key = settings.required("ADMIN_API_KEY_SHA256");
@@ -102,6 +109,7 @@ impl Config {
                 events_queue_url: events_queue_url?,
                 deliver_queue_url: deliver_queue_url?,
                 rules: Rules::from_setting(allow_private),
+                networks: Networks::from_setting(links_allow_private),
                 link_base_url: link_base_url?,
                 link_keys: link_keys?,
                 admin_key: admin_key?,
@@ -122,7 +130,9 @@ pub struct Api {
     outbox: Outbox,
     rules: Rules,
     links: ShortLinks,
-    link_base_url: String,
+    /// The host of the deployment's own short links.
+    link_host: Option<String>,
+    networks: Networks,
     graph: GraphClient,
     secrets: Secrets,
     keys: ApiKeys,
@@ -144,8 +154,9 @@ impl Api {
             bucket: Bucket::new(clients.s3.clone(), config.bucket),
             dispatch: Queue::new(clients.sqs.clone(), config.dispatch_queue_url),
             events: Queue::new(clients.sqs.clone(), config.events_queue_url),
-            links: ShortLinks::new(&config.link_base_url, config.link_keys),
-            link_base_url: config.link_base_url,
+            links: ShortLinks::new(config.link_base_url.as_str(), config.link_keys),
+            link_host: config.link_base_url.host_str().map(str::to_owned),
+            networks: config.networks,
             graph: GraphClient::new(&config.graph_url, &config.graph_version)?,
             secrets,
             keys: ApiKeys::new(config.admin_key),
@@ -168,6 +179,7 @@ pub fn router(api: Api) -> Router {
         .route("/v1/campaigns/{id}/resume", post(lifecycle::resume))
         .route("/v1/campaigns/{id}/cancel", post(lifecycle::cancel))
         .route("/v1/campaigns/{id}/retry-failed", post(lifecycle::retry_failed))
+        .route("/v1/campaigns/{id}/revoke-links", post(links::revoke_of_campaign))
         .route("/v1/campaigns/{id}/duplicate", post(duplicate::duplicate))
         .route("/v1/campaigns/{id}/test", post(duplicate::test))
         .route("/v1/campaigns/{id}/recipients/{phone}/close", post(close::close))
@@ -185,6 +197,10 @@ pub fn router(api: Api) -> Router {
         .route("/v1/events", post(events::tell))
         .route("/v1/media", post(media::create))
         .route("/v1/media/uploads", post(media::expect_upload))
+        .route("/v1/links", post(links::create::create))
+        .route("/v1/links/{id}/revoke", post(links::revoke))
+        .route("/v1/link-domains", post(link_domains::add))
+        .route("/v1/link-domains/{domain}/check", post(link_domains::check))
         .route("/v1/write-keys", post(write_keys::create))
         .route("/v1/webhooks", post(webhooks::create))
         .route("/v1/webhooks/{id}/rotate-secret", post(webhooks::rotate))
@@ -215,6 +231,13 @@ pub fn router(api: Api) -> Router {
         .route("/v1/settings/retention", get(retention::show))
         .route("/v1/media", get(media::list))
         .route("/v1/media/{id}", get(media::one).delete(media::delete))
+        .route("/v1/links", get(links::list))
+        .route("/v1/links/{id}", get(links::one).delete(links::delete))
+        .route("/v1/links/{id}/stats", get(links::stats))
+        .route("/v1/links/{id}/qr.svg", get(links::qr::svg))
+        .route("/v1/links/{id}/qr.png", get(links::qr::png))
+        .route("/v1/link-domains", get(link_domains::list))
+        .route("/v1/link-domains/{domain}", get(link_domains::one).delete(link_domains::remove))
         .route("/v1/write-keys", get(write_keys::list))
         .route("/v1/write-keys/{key}", delete(write_keys::revoke))
         .route("/v1/webhooks", get(webhooks::list))

@@ -19,7 +19,8 @@ use shared::campaign::{Campaign, PAGE_SIZE, PageNumber};
 use shared::contact::Consent;
 use shared::http::auth::Caller;
 use shared::http::problem::Problem;
-use shared::link::code::{KeyId, LinkId};
+use shared::link::Link;
+use shared::link::code::LinkId;
 use shared::preflight::eta::{Eta, Outset, eta};
 use shared::preflight::findings::{Facts, Finding, TemplateFacts, blockers, warnings};
 use shared::preflight::waterfall::{Faults, Verdicts, Waterfall, scaled, waterfall};
@@ -162,7 +163,7 @@ pub(crate) async fn show(
             card_effective_from: card.map(|(from, _)| from),
             source: card.map(|(_, source)| source),
         },
-        links: links(&campaign, &templates, &api.link_base_url),
+        links: links(&campaign, &templates, &link_base(&api, &campaign).await?),
         eta,
         blockers,
         warnings,
@@ -192,13 +193,13 @@ async fn verdicts(
     let most = if rules.looks_back().is_zero() { MOST_PEOPLE } else { MOST_PEOPLE_WITH_HISTORY };
     let pages = evenly_spread(campaign.pages, most / PAGE_SIZE);
     let sampled = u32::try_from(pages.len()).unwrap_or(u32::MAX) < campaign.pages;
-    let mut kids = HashMap::new();
+    let mut links = HashMap::new();
     for link in &campaign.links {
         if let Some(stored) = api.core.link(link.id).await? {
-            kids.insert(link.id, stored.kid);
+            links.insert(link.id, stored);
         }
     }
-    let judge = Judge { api, campaign, rules: &rules, kids: &kids, now };
+    let judge = Judge { api, campaign, rules: &rules, links: &links, now };
     let mut judged = futures::stream::iter(pages).map(|page| judge.page(page)).buffer_unordered(PAGES_AT_ONCE);
     let mut verdicts = Verdicts::default();
     while let Some(page) = judged.try_next().await? {
@@ -223,7 +224,7 @@ struct Judge<'a> {
     api: &'a Api,
     campaign: &'a Campaign,
     rules: &'a Safety,
-    kids: &'a HashMap<LinkId, KeyId>,
+    links: &'a HashMap<LinkId, Link>,
     now: UnixMillis,
 }
 
@@ -259,7 +260,7 @@ impl Judge<'_> {
         let variant = self.campaign.variants.get(usize::from(recipient.variant.0))?;
         let link = |url: &str| -> Option<Filled> {
             let link = self.campaign.links.iter().find(|link| link.url == url)?;
-            self.api.links.of_recipient(link.id, *self.kids.get(&link.id)?, recipient.seq)
+            self.api.links.of_recipient(self.links.get(&link.id)?, recipient.seq)
         };
         let media = |id: shared::id::MediaId| Some(id.to_string());
         let name = recipient.name.as_deref();
@@ -302,6 +303,16 @@ fn facts_of(templates: &Templates) -> Vec<TemplateFacts> {
         may_be_sent: stored.as_ref().map(StoredTemplate::may_be_sent),
     });
     facts.collect()
+}
+
+/// Where the campaign's short links begin.
+async fn link_base(api: &Api, campaign: &Campaign) -> Result<String, Problem> {
+    let domain = match campaign.links.first() {
+        // The workspace may have another default since the campaign's links were made.
+        Some(link) => api.core.link(link.id).await?.and_then(|link| link.domain),
+        None => api.core.default_link_domain(campaign.workspace).await?,
+    };
+    Ok(api.links.base_url(domain.as_ref()))
 }
 
 /// Which addresses become each recipient's own, and which do not.

@@ -2,12 +2,14 @@
 //! code is decoded as `redirect` does it, so a forged one attributes nothing; a link that was revoked or has expired since
 //! was followed before.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use shared::attempt::{AttemptKey, Shard};
 use shared::id::{EventId, WorkspaceId};
 use shared::link::click_id::ClickId;
 use shared::link::code::LinkId;
+use shared::link::domain::{LinkDomain, Site};
 use shared::link::{Link, position};
 use shared::store::StoreError;
 use shared::time::UnixMillis;
@@ -18,11 +20,14 @@ use crate::remembered::Remembered;
 /// A link's owner, campaign and key never change.
 const KNOWN_FOR: Duration = Duration::from_secs(300);
 
-/// A link is made before anybody can follow it, so that there is none is soon certain.
+/// A link and its domain are made before anybody can follow it, so that there is none is soon certain.
 const UNKNOWN_FOR: Duration = Duration::from_secs(30);
 
 /// The links that were asked for lately.
 pub(crate) type Links = Remembered<LinkId, Option<Link>>;
+
+/// Where the links of the workspaces are.
+pub(crate) type Sites = Remembered<WorkspaceId, Arc<Vec<Site>>>;
 
 /// A click of ours.
 pub(crate) struct Attributed {
@@ -46,22 +51,35 @@ pub(crate) async fn of(
     let Some(id) = click_id.and_then(|text| text.parse::<ClickId>().ok()) else {
         return Ok(None);
     };
-    for reading in ingest.short_links.readings(&id.code) {
-        let Some(link) = link(ingest, reading.link).await? else {
-            continue;
-        };
-        let genuine = link.kid == reading.kid && reading.seq.get() <= link.recipients && link.workspace == workspace;
-        if !genuine {
-            continue;
+    // The click id does not say which domain the code was on: it is one of the workspace's.
+    for site in sites(ingest, workspace).await?.iter() {
+        for reading in ingest.short_links.readings(site, &id.code) {
+            let Some(link) = link(ingest, reading.link).await? else {
+                continue;
+            };
+            if !link.has_issued(site, &reading) || link.workspace != workspace {
+                continue;
+            }
+            let shards = u32::from(link.shards.max(1));
+            let recipient = position(reading.seq).zip(link.campaign).map(|(seq, campaign)| {
+                let shard = Shard(u8::try_from(seq.0 % shards).unwrap_or(0));
+                AttemptKey { workspace, campaign, shard, seq }
+            });
+            return Ok(Some(Attributed { link, recipient, click: id.click, counts: id.covers(at) }));
         }
-        let shards = u32::from(link.shards.max(1));
-        let recipient = position(reading.seq).map(|seq| {
-            let shard = Shard(u8::try_from(seq.0 % shards).unwrap_or(0));
-            AttemptKey { workspace, campaign: link.campaign, shard, seq }
-        });
-        return Ok(Some(Attributed { link, recipient, click: id.click, counts: id.covers(at) }));
     }
     Ok(None)
+}
+
+/// Where a workspace's links may be, the deployment's own domain first.
+async fn sites(ingest: &Ingest, workspace: WorkspaceId) -> Result<Arc<Vec<Site>>, StoreError> {
+    if let Some(known) = ingest.sites.get(&workspace) {
+        return Ok(known);
+    }
+    let own = ingest.core.link_domains(workspace).await?;
+    let sites = Arc::new(std::iter::once(Site::Shared).chain(own.iter().map(LinkDomain::site)).collect());
+    ingest.sites.put(workspace, Arc::clone(&sites), UNKNOWN_FOR);
+    Ok(sites)
 }
 
 async fn link(ingest: &Ingest, id: LinkId) -> Result<Option<Link>, StoreError> {

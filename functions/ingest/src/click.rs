@@ -2,43 +2,62 @@
 
 use shared::activity::{Click, Content, Event, Visitor};
 use shared::attempt::{Evidence, Flag, Moment};
+use shared::link::visits::Visit;
+use shared::rollup::click::facets;
 use shared::store::StoreError;
 
 use crate::Ingest;
 use crate::effects::Effects;
-use crate::visitor;
+use crate::visitor::{self, Whereabouts};
 
 /// The click with what is worked out from the address and the user agent in place of them: neither goes any further, into
 /// the archive or a row.
 pub(crate) fn enriched(ingest: &Ingest, mut click: Click) -> Click {
-    let visitor = click.visitor.take().unwrap_or_else(|| visitor::of(&click));
-    let told = click.country.take().filter(|code| code.len() == 2 && code.bytes().all(|b| b.is_ascii_uppercase()));
-    let country = told.or_else(|| ingest.places.country(click.ip.as_deref()?));
-    Click { visitor: Some(visitor), country, ip: None, user_agent: None, ..click }
+    let place = Whereabouts::of(&ingest.places, click.ip.as_deref()).or_told(&click);
+    let visitor = click.visitor.take().unwrap_or_else(|| visitor::of(&click, place.asn));
+    let Whereabouts { country, region, city, .. } = place;
+    let visitor = Some(visitor);
+    Click {
+        visitor,
+        country,
+        region,
+        city,
+        ip: None,
+        user_agent: None,
+        asn: None,
+        hints_mobile: None,
+        hints_platform: None,
+        ..click
+    }
 }
 
 /// What an enriched click changes. It was seen when it was followed: `redirect` takes it in at once. A person's click is
 /// theirs by the attempt whose link it was.
 pub(crate) async fn effects(ingest: &Ingest, click: Click) -> Result<Effects, StoreError> {
     let mut effects = Effects::default();
-    let seen = click.at;
-    let key = click.attempt();
-    let visitor = click.visitor.unwrap_or_else(|| Visitor::Machine { reason: "unknown".to_owned() });
-    let mut attempt = None;
-    if let (Visitor::Human { .. }, Some(key)) = (&visitor, key) {
-        attempt = ingest.core.attempt(&key).await?;
-        effects.learn(key, Evidence::Flag(Flag::Clicked, Moment { at: click.at, seen }), None);
-    }
+    let (at, link, seen) = (click.at, click.link, click.at);
+    let visitor = click.visitor.clone().unwrap_or_else(|| Visitor::Machine { reason: "unknown".to_owned() });
+    let theirs = click.attempt().filter(|_| matches!(visitor, Visitor::Human { .. }));
+    let attempt = match &theirs {
+        Some(key) => ingest.core.attempt(key).await?,
+        None => None,
+    };
     let content = Content::LinkClicked {
-        link: click.link,
+        link,
         campaign: click.campaign,
         recipient: click.recipient.map(|(_, seq)| seq),
         visitor,
         country: click.country,
+        region: click.region,
+        city: click.city,
+        referrer: click.referrer,
     };
     let (contact, variant) = attempt.map(|attempt| (attempt.contact, attempt.variant)).unzip();
-    let contact = contact.flatten();
-    let event = Event { v: 1, id: click.id, at: click.at, seen, contact, variant, content };
-    effects.record(Some((click.workspace, click.account)), event);
+    let event = Event { v: 1, id: click.id, at, seen, contact: contact.flatten(), variant, content };
+    if let Some(key) = theirs {
+        effects.learn(key, Evidence::Flag(Flag::Clicked, Moment { at, seen }), None);
+        effects.visit(key, Visit { at, event: event.id, link, counts_for: facets(&event) });
+    }
+    effects.record_of(Some(click.workspace), click.account, event);
     Ok(effects)
 }

@@ -11,13 +11,14 @@ use shared::time::UnixMillis;
 use crate::attribution::{self, Attributed};
 use crate::effects::Effects;
 use crate::names::{self, Names};
-use crate::{Ingest, NotIngested, WRITES_AT_ONCE, visitor};
+use crate::visitor::{self, Whereabouts};
+use crate::{Ingest, NotIngested, WRITES_AT_ONCE};
 
 /// The report with what is worked out from the address and the user agent in place of them: neither goes any further.
 pub(crate) fn enriched(ingest: &Ingest, mut collected: Collected) -> Collected {
     let visitor = collected.visitor.take().unwrap_or_else(|| visitor::of_page(collected.user_agent.as_deref()));
     let told = collected.country.take().filter(|code| code.len() == 2 && code.bytes().all(|b| b.is_ascii_uppercase()));
-    let country = told.or_else(|| ingest.places.country(collected.ip.as_deref()?));
+    let country = told.or_else(|| Whereabouts::of(&ingest.places, collected.ip.as_deref()).country);
     Collected { visitor: Some(visitor), country, ip: None, user_agent: None, ..collected }
 }
 
@@ -57,7 +58,7 @@ async fn of_event(
         name: told.name.clone(),
         source: Source::Web,
         own_id: told.id.clone(),
-        campaign: counts.map(|click| click.link.campaign),
+        campaign: counts.and_then(|click| click.link.campaign),
         recipient: counts.and_then(|click| click.recipient).map(|key| key.seq),
         click: counts.map(|click| click.click),
         click_id: told.click_id.clone().filter(|_| counts.is_none()),
@@ -67,7 +68,7 @@ async fn of_event(
         country: collected.country.clone(),
         properties: told.properties.clone(),
     };
-    let account = counts.map(|click| click.link.account).or(collected.account);
+    let account = counts.and_then(|click| click.link.account).or(collected.account);
     let content = Content::Custom(Box::new(report));
     effects.record_of(Some(workspace), account, Event { v: 1, id, at, seen, contact, variant: None, content });
     Ok(effects)

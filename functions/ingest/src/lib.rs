@@ -25,7 +25,6 @@ mod message;
 mod names;
 mod origin;
 mod people;
-mod place;
 mod remembered;
 mod reply;
 mod routes;
@@ -51,12 +50,12 @@ use shared::link::code::KeyRing;
 use shared::queue::{Inbound, Queue};
 use shared::retention::Retention;
 use shared::store::{Core, StoreError};
+use visitors::place::{OpenError, Places, Source};
 
-use crate::attribution::Links;
+use crate::attribution::{Links, Sites};
 use crate::consent::Rules;
 use crate::inbox::Message;
 use crate::people::Acquaintances;
-use crate::place::Places;
 use crate::remembered::Remembered;
 use crate::routes::Routes;
 
@@ -69,13 +68,14 @@ pub struct Config {
     retention: Retention,
     bucket: String,
     city_db: Option<PathBuf>,
+    network_db: Option<PathBuf>,
     send_queue_url: Option<String>,
     link_keys: KeyRing,
 }
 
 impl Config {
-    /// Reads `CORE_TABLE`, `BUCKET`, `LINK_KEYS` and, optionally, `GEOIP_CITY_DB`: a MaxMind city database, and `SEND_QUEUE_URL`: without
-    /// it nobody is answered, as it must be where what came in long ago is taken in again.
+    /// Reads `CORE_TABLE`, `BUCKET`, `LINK_KEYS` and, optionally, `GEOIP_CITY_DB` and `GEOIP_ASN_DB`: databases of cities and of networks in MaxMind's
+    /// format, and `SEND_QUEUE_URL`: without it nobody is answered, as it must be where what came in long ago is taken in again.
     ///
     /// # Errors
     /// With everything that is missing or malformed.
@@ -84,6 +84,7 @@ impl Config {
         let retention = settings.or("RETENTION", Retention::default());
         let bucket = settings.required("BUCKET");
         let city_db: Option<String> = settings.optional("GEOIP_CITY_DB");
+        let network_db: Option<String> = settings.optional("GEOIP_ASN_DB");
         let send_queue_url = settings.optional("SEND_QUEUE_URL");
         let link_keys = settings.required("LINK_KEYS");
         settings.finish(|| {
@@ -92,17 +93,13 @@ impl Config {
                 retention,
                 bucket: bucket?,
                 city_db: city_db.map(PathBuf::from),
+                network_db: network_db.map(PathBuf::from),
                 send_queue_url,
                 link_keys: link_keys?,
             })
         })
     }
 }
-
-/// The city database cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[error("GEOIP_CITY_DB: the city database cannot be read")]
-pub struct NoCityDatabase(#[source] maxminddb::MaxMindDbError);
 
 /// What the handler works with.
 pub struct Ingest {
@@ -115,6 +112,7 @@ pub struct Ingest {
     rules: Remembered<WorkspaceId, Arc<Rules>>,
     short_links: ShortLinks,
     links: Links,
+    sites: Sites,
     purpose: Purpose,
 }
 
@@ -131,12 +129,13 @@ impl Ingest {
     /// Connects the configuration with the clients.
     ///
     /// # Errors
-    /// [`NoCityDatabase`].
-    pub fn new(config: Config, clients: &Clients) -> Result<Self, NoCityDatabase> {
-        let places = match &config.city_db {
-            Some(path) => Places::open(path).map_err(NoCityDatabase)?,
-            None => Places::none(),
-        };
+    /// [`OpenError`]: a database of places cannot be used.
+    pub fn new(config: Config, clients: &Clients) -> Result<Self, OpenError> {
+        let source = |setting, path| Source { setting, path };
+        let places = Places::open(
+            config.city_db.as_deref().map(|path| source("GEOIP_CITY_DB", path)),
+            config.network_db.as_deref().map(|path| source("GEOIP_ASN_DB", path)),
+        )?;
         Ok(Self {
             core: Core::new(clients.dynamodb.clone(), config.core_table).keeping(config.retention),
             bucket: Bucket::new(clients.s3.clone(), config.bucket),
@@ -147,6 +146,7 @@ impl Ingest {
             rules: Remembered::default(),
             short_links: ShortLinks::new("", config.link_keys),
             links: Links::default(),
+            sites: Sites::default(),
             purpose: Purpose::Live,
         })
     }
@@ -164,6 +164,7 @@ impl Ingest {
             rules: Remembered::default(),
             short_links: ShortLinks::new("", link_keys),
             links: Links::default(),
+            sites: Sites::default(),
             purpose: Purpose::Replay,
         }
     }

@@ -12,6 +12,7 @@ use shared::config::Settings;
 async fn main() -> Result<(), Error> {
     shared::telemetry::start();
     let config = Config::read(Settings::from_env())?;
+    visitors::warm_up();
     let ingest = Arc::new(Ingest::new(config, &Clients::new(&sdk_config().await))?);
     run(service_fn(move |event: LambdaEvent<SqsEvent>| {
         let ingest = Arc::clone(&ingest);

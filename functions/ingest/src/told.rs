@@ -56,7 +56,7 @@ async fn of_event(
     {
         effects.close(key, moment, id, value.as_ref());
     }
-    let account = counts.map(|click| click.link.account).or(told.account);
+    let account = counts.and_then(|click| click.link.account).or(told.account);
     if let (Some(contact), Some(account)) = (contact, account) {
         effects.talked((workspace, contact, account), happened(&told.fact, at));
     }
@@ -89,7 +89,7 @@ fn content(told: &ToldEvent, counts: Option<&Attributed>) -> Content {
             name: own.name.clone(),
             source: Source::Server,
             own_id: told.id.clone(),
-            campaign: counts.map(|click| click.link.campaign),
+            campaign: counts.and_then(|click| click.link.campaign),
             recipient: counts.and_then(|click| click.recipient).map(|key| key.seq),
             click: counts.map(|click| click.click),
             click_id: told.click_id.clone().filter(|_| counts.is_none()),

@@ -2,42 +2,49 @@
 //! is one queue message. It fails open: a person gets to the destination even when the click cannot be queued in time.
 
 mod cache;
+mod click;
 mod destination;
+mod look_up;
 mod page;
+mod password;
+mod platform;
+mod site;
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use lambda_http::request::RequestContext;
-use lambda_http::{Body, Request, RequestExt, Response};
-use shared::activity::Click;
+use http::{HeaderValue, Method, StatusCode, header};
+use lambda_http::{Body, Request, Response};
 use shared::aws::Clients;
 use shared::config::{InvalidSettings, Settings};
-use shared::http::viewer::Viewer;
-use shared::id::EventId;
 use shared::link::click_id::ClickId;
-use shared::link::code::{Code, KeyRing, RecipientSeq};
-use shared::link::{Link, ShortLinks, position};
-use shared::queue::{Inbound, Queue};
+use shared::link::code::{Code, KeyRing, LinkId, RecipientSeq};
+use shared::link::domain::{DomainName, LinkDomain};
+use shared::link::{Link, ShortLinks};
+use shared::queue::Queue;
 use shared::store::{Core, StoreError};
 use shared::time::UnixMillis;
+use url::Url;
 
-use crate::cache::LinkCache;
+use crate::cache::Cache;
+use crate::look_up::{AliasKey, Found, follow};
+use crate::page::Page;
+use crate::password::{Tries, Verdict};
 
-/// How long the click may take to be queued before the person goes on without it.
-const QUEUE_PATIENCE: Duration = Duration::from_millis(500);
+/// Rows kept at most; what is rarely followed then costs a read.
+const MOST_LINKS: usize = 10_000;
+const MOST_ALIASES: usize = 10_000;
+const MOST_DOMAINS: usize = 1_000;
 
 /// What the function is told by its environment.
 pub struct Config {
     core_table: String,
     events_queue_url: String,
     link_keys: KeyRing,
+    link_base_url: Option<Url>,
     edge_secret: Option<String>,
 }
 
 impl Config {
-    /// Reads `CORE_TABLE`, `EVENTS_QUEUE_URL`, `LINK_KEYS` and, optionally, `EDGE_SECRET`: what our own CloudFront
+    /// Reads `CORE_TABLE`, `EVENTS_QUEUE_URL`, `LINK_KEYS` and, optionally, `LINK_BASE_URL`: on its host, and no other that is
+    /// not a workspace's, are the deployment's own links (without it, on any), and `EDGE_SECRET`: what our own CloudFront
     /// distribution sends as `x-edge-secret`, so that its viewer headers can be believed.
     ///
     /// # Errors
@@ -46,12 +53,14 @@ impl Config {
         let core_table = settings.required("CORE_TABLE");
         let events_queue_url = settings.required("EVENTS_QUEUE_URL");
         let link_keys = settings.required("LINK_KEYS");
+        let link_base_url = settings.optional("LINK_BASE_URL");
         let edge_secret = settings.optional("EDGE_SECRET");
         settings.finish(|| {
             Some(Self {
                 core_table: core_table?,
                 events_queue_url: events_queue_url?,
                 link_keys: link_keys?,
+                link_base_url,
                 edge_secret,
             })
         })
@@ -63,8 +72,12 @@ pub struct Redirect {
     core: Core,
     events: Queue,
     links: ShortLinks,
-    cache: LinkCache,
+    default_host: Option<String>,
     edge_secret: Option<String>,
+    rows: Cache<LinkId, Link>,
+    aliases: Cache<AliasKey, LinkId>,
+    domains: Cache<DomainName, LinkDomain>,
+    tries: Tries,
 }
 
 impl Redirect {
@@ -75,143 +88,94 @@ impl Redirect {
             core: Core::new(clients.dynamodb.clone(), config.core_table),
             events: Queue::new(clients.sqs.clone(), config.events_queue_url),
             links: ShortLinks::new("", config.link_keys),
-            cache: LinkCache::default(),
+            default_host: config.link_base_url.as_ref().and_then(Url::host_str).map(str::to_owned),
             edge_secret: config.edge_secret,
+            rows: Cache::of(MOST_LINKS),
+            aliases: Cache::of(MOST_ALIASES),
+            domains: Cache::of(MOST_DOMAINS),
+            tries: Tries::default(),
         }
     }
-}
-
-/// What a code leads to.
-enum Found {
-    Link(Arc<Link>, RecipientSeq),
-    Expired,
-    Nothing,
 }
 
 /// Answers one request.
 pub async fn handle(redirect: &Redirect, request: Request) -> Response<Body> {
+    let mut response = answer(redirect, &request).await.unwrap_or_else(|error| {
+        tracing::error!(%error, "a link could not be looked up");
+        Page::Unavailable.answer()
+    });
+    if request.method() == Method::HEAD {
+        *response.body_mut() = Body::Empty;
+    }
+    response
+}
+
+async fn answer(redirect: &Redirect, request: &Request) -> Result<Response<Body>, StoreError> {
     let now = UnixMillis::now();
-    if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        return page::answer(StatusCode::METHOD_NOT_ALLOWED);
+    if !matches!(*request.method(), Method::GET | Method::HEAD | Method::POST) {
+        return Ok(Page::MethodNotAllowed.answer());
     }
-    let last = request.uri().path().rsplit('/').next().unwrap_or_default();
-    let Ok(code) = Code::parse(last) else {
-        return page::answer(StatusCode::NOT_FOUND);
+    let end = request.uri().path().rsplit('/').next().unwrap_or_default();
+    let Some(site) = site::of(redirect, request).await? else {
+        return Ok(Page::NotFound.answer());
     };
-    match look_up(redirect, &code, now).await {
-        Ok(Found::Link(link, seq)) => {
-            let click = click(redirect, &request, &link, seq, now);
-            let click_id = link.append_click_id.then_some(ClickId { code, click: click.id });
-            let query = request.uri().query().unwrap_or_default();
-            let Some(location) = destination::of_click(&link.url, query, click_id) else {
-                return page::answer(StatusCode::NOT_FOUND);
-            };
-            queue_click(redirect, click).await;
-            found(&location)
-        }
-        Ok(Found::Expired) => page::answer(StatusCode::GONE),
-        Ok(Found::Nothing) => page::answer(StatusCode::NOT_FOUND),
-        Err(error) => {
-            tracing::error!(%error, "a link could not be looked up");
-            page::answer(StatusCode::SERVICE_UNAVAILABLE)
-        }
-    }
+    let (link, seq) = match follow(redirect, &site, end, now).await? {
+        Found::Link(link, seq) => (link, seq),
+        Found::Expired => return Ok(Page::Expired.answer()),
+        Found::Nothing => return Ok(Page::NotFound.answer()),
+    };
+    let status = match (&link.password, request.method()) {
+        (None, &Method::POST) => return Ok(Page::MethodNotAllowed.answer()),
+        (None, _) => StatusCode::FOUND,
+        (Some(hash), &Method::POST) => match redirect.tries.judge(link.id, hash, request.body()).await {
+            // What was posted is not posted on.
+            Verdict::Right => StatusCode::SEE_OTHER,
+            Verdict::Wrong => return Ok(Page::WrongPassword.answer()),
+            Verdict::TooMany(seconds) => return Ok(Page::TooManyPasswords(seconds).answer()),
+        },
+        (Some(_), _) => return Ok(Page::Password.answer()),
+    };
+    Ok(send_on(redirect, request, &link, seq, now, status, end).await)
 }
 
-async fn look_up(redirect: &Redirect, code: &Code, now: UnixMillis) -> Result<Found, StoreError> {
-    for reading in redirect.links.readings(code) {
-        let Some(link) = redirect.cache.get(&redirect.core, reading.link).await? else {
-            continue;
-        };
-        let genuine = link.kid == reading.kid && reading.seq.get() <= link.recipients && link.revoked_at.is_none();
-        if !genuine {
-            continue;
-        }
-        return Ok(match link.expires_at {
-            Some(expiry) if expiry <= now => Found::Expired,
-            _ => Found::Link(link, reading.seq),
-        });
-    }
-    Ok(Found::Nothing)
+/// Queues the click and leads to the destination.
+async fn send_on(
+    redirect: &Redirect,
+    request: &Request,
+    link: &Link,
+    seq: RecipientSeq,
+    now: UnixMillis,
+    status: StatusCode,
+    end: &str,
+) -> Response<Body> {
+    let click = click::of(redirect, request, link, seq, now);
+    let platform = platform::of(click.user_agent.as_deref(), click.hints_platform.as_deref());
+    let stored = link.targets.of(platform).unwrap_or(&link.url);
+    let click_id = link.append_click_id.then(|| code_of(redirect, link, end)).flatten();
+    let click_id = click_id.map(|code| ClickId { code, click: click.id });
+    let query = request.uri().query().unwrap_or_default();
+    let Some(location) = destination::of_click(stored, query, &link.utm, click_id) else {
+        return Page::NotFound.answer();
+    };
+    click::queue(redirect, click, end).await;
+    lead(status, &location)
 }
 
-fn click(redirect: &Redirect, request: &Request, link: &Link, seq: RecipientSeq, now: UnixMillis) -> Click {
-    let headers = request.headers();
-    let Viewer { ip, country, user_agent } = Viewer::of(headers, source_ip(request), redirect.edge_secret.as_deref());
-    let shards = u32::from(link.shards.max(1));
-    Click {
-        id: EventId::new(now),
-        link: link.id,
-        workspace: link.workspace,
-        account: link.account,
-        campaign: link.campaign,
-        recipient: position(seq).map(|seq| {
-            let shard = u8::try_from(seq.0 % shards).unwrap_or(0);
-            (shared::attempt::Shard(shard), seq)
-        }),
-        at: now,
-        method: request.method().as_str().to_owned(),
-        user_agent,
-        ip,
-        country,
-        prefetch: is_prefetch(headers),
-        visitor: None,
-    }
+/// The code that was followed; behind an alias stands the link's shared one.
+fn code_of(redirect: &Redirect, link: &Link, end: &str) -> Option<Code> {
+    Code::parse(end).ok().or_else(|| redirect.links.shared_code(link))
 }
 
-fn source_ip(request: &Request) -> Option<String> {
-    match request.request_context_ref()? {
-        RequestContext::ApiGatewayV2(context) => context.http.source_ip.clone(),
-        _ => None,
-    }
-}
-
-/// Browsers say so when they fetch a page that nobody has asked for yet.
-fn is_prefetch(headers: &HeaderMap) -> bool {
-    ["sec-purpose", "purpose", "x-purpose", "x-moz"].into_iter().any(|name| {
-        headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .is_some_and(|value| value.contains("prefetch") || value.contains("preview") || value.contains("prerender"))
-    })
-}
-
-/// Queues the click, or logs it for recovery: the person goes on either way. The log holds ids only.
-async fn queue_click(redirect: &Redirect, click: Click) {
-    let (id, campaign, link, recipient) = (click.id, click.campaign, click.link.get(), click.recipient);
-    let message = Inbound::Click(Box::new(click));
-    let queued = tokio::time::timeout(QUEUE_PATIENCE, redirect.events.send(&message, Duration::ZERO)).await;
-    if !matches!(queued, Ok(Ok(()))) {
-        let seq = recipient.map(|(_, seq)| seq.0);
-        tracing::error!(click = %id, %campaign, link, seq, "a click could not be queued");
-    }
-}
-
-fn found(location: &str) -> Response<Body> {
+fn lead(status: StatusCode, location: &str) -> Response<Body> {
     let Ok(location) = HeaderValue::from_str(location) else {
-        return page::answer(StatusCode::NOT_FOUND);
+        return Page::NotFound.answer();
     };
     let mut response = Response::new(Body::Empty);
-    *response.status_mut() = StatusCode::FOUND;
+    *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(header::LOCATION, location);
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer-when-downgrade"));
     headers.insert("x-robots-tag", HeaderValue::from_static("noindex"));
     response
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_prefetch_is_told_by_its_headers() {
-        let headers = |name: &'static str, value: &'static str| {
-            HeaderMap::from_iter([(header::HeaderName::from_static(name), HeaderValue::from_static(value))])
-        };
-        assert!(is_prefetch(&headers("sec-purpose", "prefetch;prerender")));
-        assert!(is_prefetch(&headers("x-purpose", "preview")));
-        assert!(!is_prefetch(&headers("sec-fetch-mode", "navigate")));
-    }
 }

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use shared::account::Account;
 use shared::campaign::{Campaign, PageNumber};
 use shared::id::MediaId;
-use shared::link::code::{KeyId, LinkId};
+use shared::link::Link;
+use shared::link::code::LinkId;
 use shared::secrets::AccessToken;
 use tokio_util::sync::CancellationToken;
 
@@ -15,8 +16,8 @@ pub(crate) struct Context {
     pub(crate) account: Account,
     pub(crate) token: AccessToken,
     pub(crate) page: PageNumber,
-    /// Key generation of each of the campaign's links.
-    pub(crate) kids: HashMap<LinkId, KeyId>,
+    /// The campaign's links.
+    pub(crate) links: HashMap<LinkId, Link>,
     /// Meta's ids of the files that its messages carry.
     pub(crate) media: HashMap<MediaId, String>,
     /// Cancelled when the campaign does not run any more: who is not claimed yet is not sent to.

@@ -14,7 +14,7 @@ pub(crate) fn content(send: &Send, context: &Context, recipient: &Recipient) -> 
     let message = variant.map(|variant| &variant.message).ok_or("the variant does not exist")?;
     let link = |url: &str| -> Option<Filled> {
         let link = context.campaign.links.iter().find(|link| link.url == url)?;
-        send.links.of_recipient(link.id, *context.kids.get(&link.id)?, recipient.seq)
+        send.links.of_recipient(context.links.get(&link.id)?, recipient.seq)
     };
     let media = |id| context.media.get(&id).cloned();
     let name = recipient.name.as_deref();

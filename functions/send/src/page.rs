@@ -153,13 +153,13 @@ async fn send_to(
             return Ok(PageOutcome::Later(UnixMillis::now().plus(delay), reason.to_owned()));
         }
     };
-    let mut kids = HashMap::new();
+    let mut links = HashMap::new();
     for link in &campaign.links {
         if let Some(stored) = send.core.link(link.id).await? {
-            kids.insert(link.id, stored.kid);
+            links.insert(link.id, stored);
         }
     }
-    let context = Context { campaign, account, token, page, kids, media, stopped: CancellationToken::new() };
+    let context = Context { campaign, account, token, page, links, media, stopped: CancellationToken::new() };
     let stop = tokio::select! {
         worked = in_turn(send, &context, free) => match worked? {
             Worked::Sent(stop) => stop,

@@ -15,6 +15,7 @@ mod health;
 mod identity;
 mod kill;
 mod lifecycle;
+mod links;
 mod media;
 mod preflight;
 mod published;

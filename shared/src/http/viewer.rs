@@ -1,10 +1,13 @@
-//! Who stands before a function that anybody can call: address, country and user agent of a request.
+//! Who stands before a function that anybody can call: address, place and user agent of a request.
 
 use http::HeaderMap;
 use subtle::ConstantTimeEq;
 
 /// Longest user agent kept, in bytes.
 const MAX_USER_AGENT_BYTES: usize = 512;
+
+/// Longest name of a city or region kept, in bytes.
+const MAX_PLACE_BYTES: usize = 128;
 
 /// A visitor, as far as the request tells. Personal, so it has no `Debug`.
 #[derive(Clone, PartialEq, Eq)]
@@ -13,8 +16,22 @@ pub struct Viewer {
     pub ip: Option<String>,
     /// Their country as a trusted edge tells it (ISO 3166 alpha-2).
     pub country: Option<String>,
+    /// Their region, as a trusted edge tells it: the part of ISO 3166-2 after the country.
+    pub region: Option<String>,
+    /// Their city, as a trusted edge tells it.
+    pub city: Option<String>,
+    /// The number of their network (autonomous system), as a trusted edge tells it.
+    pub asn: Option<u32>,
     /// Their user agent, at most 512 bytes.
     pub user_agent: Option<String>,
+}
+
+/// Whether a request came through our own CloudFront distribution, which sends `edge_secret` as `x-edge-secret`. Only then
+/// what it says about the viewer is believed.
+#[must_use]
+pub fn came_through_edge(headers: &HeaderMap, edge_secret: Option<&str>) -> bool {
+    let given = headers.get("x-edge-secret").map(http::HeaderValue::as_bytes);
+    edge_secret.zip(given).is_some_and(|(expected, given)| given.ct_eq(expected.as_bytes()).into())
 }
 
 impl Viewer {
@@ -23,15 +40,23 @@ impl Viewer {
     #[must_use]
     pub fn of(headers: &HeaderMap, source_ip: Option<String>, edge_secret: Option<&str>) -> Self {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-        let given = headers.get("x-edge-secret").map(http::HeaderValue::as_bytes);
-        let edge = edge_secret.zip(given).is_some_and(|(expected, given)| given.ct_eq(expected.as_bytes()).into());
-        let viewer_ip = text("cloudfront-viewer-address").filter(|_| edge).and_then(|address| {
+        let edge = came_through_edge(headers, edge_secret);
+        let told = |name: &str| text(name).filter(|value| edge && !value.is_empty());
+        // CloudFront writes names that are not ASCII percent-encoded.
+        let decoded = |name: &str| {
+            let value = percent_encoding::percent_decode_str(told(name)?).decode_utf8().ok()?;
+            Some(shorten(&value, MAX_PLACE_BYTES).to_owned())
+        };
+        let viewer_ip = told("cloudfront-viewer-address").and_then(|address| {
             // `ip:port`, and an IPv6 address comes without brackets: the last colon is the port's.
             address.rsplit_once(':').map(|(ip, _)| ip.to_owned())
         });
         Self {
             ip: viewer_ip.or(source_ip),
-            country: text("cloudfront-viewer-country").filter(|_| edge).map(str::to_owned),
+            country: told("cloudfront-viewer-country").map(str::to_owned),
+            region: decoded("cloudfront-viewer-country-region"),
+            city: decoded("cloudfront-viewer-city"),
+            asn: told("cloudfront-viewer-asn").and_then(|asn| asn.parse().ok()),
             user_agent: text("user-agent").map(|agent| shorten(agent, MAX_USER_AGENT_BYTES).to_owned()),
         }
     }
@@ -62,6 +87,9 @@ mod tests {
                 ("x-edge-secret", secret),
                 ("cloudfront-viewer-address", "2001:db8::1:443"),
                 ("cloudfront-viewer-country", "MY"),
+                ("cloudfront-viewer-country-region", "14"),
+                ("cloudfront-viewer-city", "Petaling%20Jaya"),
+                ("cloudfront-viewer-asn", "4788"),
             ];
             HeaderMap::from_iter(
                 pairs.map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))),
@@ -69,11 +97,13 @@ mod tests {
         };
         let of = |secret, expected: Option<&str>| {
             let viewer = Viewer::of(&headers(secret), Some("192.0.2.1".to_owned()), expected);
-            (viewer.ip.unwrap(), viewer.country)
+            let place = [viewer.country, viewer.region, viewer.city, viewer.asn.map(|asn| asn.to_string())];
+            (viewer.ip.unwrap(), place)
         };
-        assert_eq!(of("right", Some("right")), ("2001:db8::1".to_owned(), Some("MY".to_owned())));
+        let place = ["MY", "14", "Petaling Jaya", "4788"].map(|text| Some(text.to_owned()));
+        assert_eq!(of("right", Some("right")), ("2001:db8::1".to_owned(), place));
         for (secret, expected) in [("wrong", Some("right")), ("", None), ("right", None)] {
-            assert_eq!(of(secret, expected), ("192.0.2.1".to_owned(), None));
+            assert_eq!(of(secret, expected), ("192.0.2.1".to_owned(), [None, None, None, None]));
         }
     }
 }

@@ -45,8 +45,8 @@ pub struct Visits {
     /// By time.
     kept: Vec<Visit>,
     /// What those counted for that are not kept any more.
-    #[serde(default, skip_serializing_if = "Counts::is_empty")]
-    folded: Counts,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    folded: BTreeMap<LinkId, Counts>,
     /// The last of those on each link.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     folded_until: BTreeMap<LinkId, UnixMillis>,
@@ -68,12 +68,15 @@ impl Visits {
         true
     }
 
-    /// What all of them count for: `human`, `link.{id}.human`, and what each names itself.
+    /// What those of each link count for: `human`, and what each names itself.
     #[must_use]
-    pub fn counts(&self) -> Counts {
+    pub fn counts(&self) -> BTreeMap<LinkId, Counts> {
         let mut counts = self.folded.clone();
-        for name in self.counted().flat_map(names) {
-            *counts.entry(name).or_default() += 1;
+        for visit in self.counted() {
+            let of_link = counts.entry(visit.link).or_default();
+            for name in std::iter::once(HUMAN).chain(visit.counts_for.iter().map(String::as_str)) {
+                *of_link.entry(name.to_owned()).or_default() += 1;
+            }
         }
         counts
     }
@@ -81,7 +84,7 @@ impl Visits {
     /// Clicks that count.
     #[must_use]
     pub fn count(&self) -> i64 {
-        self.counts().get(HUMAN).copied().unwrap_or(0)
+        self.counts().values().filter_map(|counts| counts.get(HUMAN)).sum()
     }
 
     fn counted(&self) -> impl Iterator<Item = &Visit> {
@@ -110,11 +113,6 @@ impl Visits {
 
 /// The counter of all clicks of people.
 const HUMAN: &str = "human";
-
-fn names(visit: &Visit) -> impl Iterator<Item = String> + '_ {
-    let link = format!("link.{}.{HUMAN}", visit.link.get());
-    [HUMAN.to_owned(), link].into_iter().chain(visit.counts_for.iter().cloned())
-}
 
 #[cfg(test)]
 mod tests {
@@ -157,8 +155,8 @@ mod tests {
     #[test]
     fn each_counted_click_counts_for_its_link_and_for_what_it_is() {
         let counts = of([visit(0, 7, 0), visit(1, 7, 1), visit(90, 7, 2)]).counts();
-        let expected = [("device.mobile", 2), ("human", 2), ("link.7.human", 2)];
-        assert_eq!(counts, expected.map(|(name, n)| (name.to_owned(), n)).into());
+        let expected = [("device.mobile", 2), ("human", 2)].map(|(name, n)| (name.to_owned(), n));
+        assert_eq!(counts, [(LinkId::new(7).unwrap(), expected.into())].into());
     }
 
     #[test]

@@ -31,8 +31,9 @@ pub fn of_event(workspace: WorkspaceId, account: Option<AccountId>, event: &Even
 /// The recipient of a campaign that it concerns.
 fn place(content: &Content) -> (Option<CampaignId>, Option<Seq>) {
     match content {
-        Content::LinkClicked { campaign, recipient, .. } => (Some(*campaign), *recipient),
-        Content::MessageReceived { campaign, recipient, .. } => (*campaign, *recipient),
+        Content::LinkClicked { campaign, recipient, .. } | Content::MessageReceived { campaign, recipient, .. } => {
+            (*campaign, *recipient)
+        }
         Content::Custom(report) => (report.campaign, report.recipient),
         _ => (None, None),
     }
@@ -41,10 +42,11 @@ fn place(content: &Content) -> (Option<CampaignId>, Option<Seq>) {
 fn data(content: &Content) -> Map<String, Value> {
     let text = |name: &str, value: &str| Some((name.to_owned(), Value::from(value)));
     match content {
-        Content::LinkClicked { link, visitor, country, .. } => {
+        Content::LinkClicked { link, visitor, country, region, city, referrer, .. } => {
             let link = Some(("link".to_owned(), Value::from(link.get().to_string())));
-            let country = country.as_deref().and_then(|country| text("country", country));
-            [link, country].into_iter().flatten().chain(of_visitor(visitor)).collect()
+            let told = [("country", country), ("region", region), ("city", city), ("referrer", referrer)];
+            let told = told.into_iter().filter_map(|(name, value)| text(name, value.as_deref()?));
+            link.into_iter().chain(told).chain(of_visitor(visitor)).collect()
         }
         // A wamid holds the person's number.
         Content::MessageReceived { kind, .. } => text("kind", kind).into_iter().collect(),
@@ -71,8 +73,11 @@ fn data(content: &Content) -> Map<String, Value> {
 
 fn of_visitor(visitor: &Visitor) -> Vec<(String, Value)> {
     let texts = match visitor {
-        Visitor::Human { device, os, browser } => {
-            vec![("visitor", "human"), ("device", device), ("os", os), ("browser", browser)]
+        Visitor::Human { device, os, browser, os_version, browser_version, in_app } => {
+            let versions = [("os_version", os_version), ("browser_version", browser_version), ("in_app", in_app)];
+            let known = versions.iter().filter_map(|(name, value)| Some((*name, value.as_deref()?)));
+            let always = [("visitor", "human"), ("device", device), ("os", os), ("browser", browser)];
+            always.into_iter().chain(known).collect()
         }
         Visitor::Machine { reason } => vec![("visitor", "machine"), ("reason", reason.as_str())],
     };
@@ -130,10 +135,20 @@ mod tests {
     fn a_persons_click_says_what_it_was_made_with() {
         let json = published(Content::LinkClicked {
             link: LinkId::new(7).unwrap(),
-            campaign: "cmp_01J00000000000000000000000".parse().unwrap(),
+            campaign: Some("cmp_01J00000000000000000000000".parse().unwrap()),
             recipient: Some(Seq(3)),
-            visitor: Visitor::Human { device: "mobile".into(), os: "Android".into(), browser: "Chrome".into() },
+            visitor: Visitor::Human {
+                device: "mobile".into(),
+                os: "Android".into(),
+                browser: "Chrome".into(),
+                os_version: Some("15".into()),
+                browser_version: None,
+                in_app: None,
+            },
             country: Some("MY".into()),
+            region: Some("10".into()),
+            city: Some("Shah Alam".into()),
+            referrer: None,
         });
         assert_eq!((&json["type"], &json["recipient"]), (&json!("link.clicked"), &json!(3)));
         assert_eq!(json["campaign"], "cmp_01J00000000000000000000000");
@@ -142,7 +157,7 @@ mod tests {
             (&json!("2026-09-21T14:13:20.000Z"), &json!("2026-09-21T14:13:20.005Z"))
         );
         let data = json!({"link": "7", "visitor": "human", "device": "mobile", "os": "Android", "browser": "Chrome",
-            "country": "MY"});
+            "os_version": "15", "country": "MY", "region": "10", "city": "Shah Alam"});
         assert_eq!(json["data"], data);
     }
 
@@ -150,10 +165,13 @@ mod tests {
     fn a_machines_click_says_why_it_is_taken_for_one() {
         let json = published(Content::LinkClicked {
             link: LinkId::new(7).unwrap(),
-            campaign: "cmp_01J00000000000000000000000".parse().unwrap(),
+            campaign: Some("cmp_01J00000000000000000000000".parse().unwrap()),
             recipient: None,
             visitor: Visitor::Machine { reason: "preview".into() },
             country: None,
+            region: None,
+            city: None,
+            referrer: None,
         });
         assert_eq!(json["data"], json!({"link": "7", "visitor": "machine", "reason": "preview"}));
         assert_eq!(json.get("recipient"), None);

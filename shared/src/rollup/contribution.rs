@@ -1,11 +1,11 @@
 //! What one row counts for in every view. A row that changes counts for something else; the difference is what the
 //! change adds.
 
-use super::{Contribution, CounterKey, Counts, account_day, histogram};
-use crate::activity::{Content, Event, Visitor};
+use super::{Contribution, CounterKey, Counts, account_day, click, histogram};
+use crate::activity::{Content, Event};
 use crate::attempt::{Attempt, AttemptKey, Flag, Moment, Stage, Standing};
 use crate::id::{AccountId, CampaignId, WorkspaceId};
-use crate::link::visits::Visits;
+use crate::link::code::LinkId;
 use crate::price::ledger;
 use crate::store::keys::EventPartition;
 use crate::time::UnixMillis;
@@ -18,7 +18,7 @@ pub mod view {
     pub const DELAY: &str = "DELAY";
     /// Counts per minute, an item an hour.
     pub const MINUTE: &str = "MINUTE";
-    /// All clicks, machines by reason.
+    /// All clicks, machines by reason: a view of a campaign and of a link.
     pub const CLICK: &str = "CLICK";
     /// Clicks of people on their own links.
     pub const VISIT: &str = "VISIT";
@@ -36,6 +36,12 @@ pub fn account_pk(workspace: WorkspaceId, account: AccountId) -> String {
 #[must_use]
 pub fn campaign_pk(workspace: WorkspaceId, campaign: CampaignId) -> String {
     format!("WS#{workspace}#CAMPAIGN#{campaign}")
+}
+
+/// Partition of the counters of a link.
+#[must_use]
+pub fn link_pk(workspace: WorkspaceId, link: LinkId) -> String {
+    format!("WS#{workspace}#LINK#{}", link.get())
 }
 
 /// The hour that a minute series item covers: `2026-11-21T01`.
@@ -135,19 +141,12 @@ fn delays_of(attempt: &Attempt) -> Vec<(&'static str, u64)> {
     .collect()
 }
 
-/// What people did with the links of a recipient counts for.
-#[must_use]
-pub fn of_visits(key: &AttemptKey, visits: &Visits) -> Contribution {
-    let sk = format!("{}#{:02}", view::VISIT, key.shard.0);
-    Contribution::from([(CounterKey { pk: campaign_pk(key.workspace, key.campaign), sk }, visits.counts())])
-}
-
 /// What an event of the feed counts for: a click by kind of visitor; what is not known, or not readable, by its field.
 /// `source` is where it lies.
 #[must_use]
 pub fn of_event(source: &EventPartition, event: &Event) -> Contribution {
     match &event.content {
-        Content::LinkClicked { .. } => of_click(source, event),
+        Content::LinkClicked { .. } => click::of_click(source, event),
         Content::MetaReported { field, kind, .. } if kind == "unknown" => of_the_unknown(source, "unknown", field),
         Content::MetaQuarantined { field, .. } => of_the_unknown(source, "quarantined", field),
         _ => Contribution::new(),
@@ -163,33 +162,6 @@ fn of_the_unknown(source: &EventPartition, what: &str, field: &str) -> Contribut
     let sk = format!("{}#{}#{:02}", view::UNKNOWN, source.date, source.shard.0);
     let counts = Counts::from([(what.to_owned(), 1), (format!("{what}.{field}"), 1)]);
     Contribution::from([(CounterKey { pk: account_pk(source.workspace, account), sk }, counts)])
-}
-
-fn of_click(source: &EventPartition, event: &Event) -> Contribution {
-    let Content::LinkClicked { link, campaign, visitor, country, .. } = &event.content else {
-        return Contribution::new();
-    };
-    let mut counts = Counts::from([("raw".to_owned(), 1), (format!("link.{}.raw", link.get()), 1)]);
-    match visitor {
-        Visitor::Human { device, os, browser } => {
-            let country = country.as_deref().unwrap_or("unknown");
-            for name in [
-                "human".to_owned(),
-                format!("link.{}.human", link.get()),
-                format!("device.{device}"),
-                format!("os.{os}"),
-                format!("browser.{browser}"),
-                format!("country.{country}"),
-            ] {
-                counts.insert(name, 1);
-            }
-        }
-        Visitor::Machine { reason } => {
-            counts.insert(format!("machine.{reason}"), 1);
-        }
-    }
-    let sk = format!("{}#{}#{:02}", view::CLICK, source.date, source.shard.0);
-    Contribution::from([(CounterKey { pk: campaign_pk(source.workspace, *campaign), sk }, counts)])
 }
 
 #[cfg(test)]

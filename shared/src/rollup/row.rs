@@ -3,7 +3,8 @@
 use serde::de::DeserializeOwned;
 
 use super::Contribution;
-use super::contribution::{of_attempt, of_event, of_visits};
+use super::click::of_visits;
+use super::contribution::{of_attempt, of_event};
 use crate::activity;
 use crate::attempt::Attempt;
 use crate::link::visits::Visits;

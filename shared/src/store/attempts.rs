@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use futures::{StreamExt, TryStreamExt};
 
 use super::expression::{Update, Updated};
-use super::{Consistency, Core, Put, StoreError, attribute, keys, number, read, sort_key, text};
+use super::{Consistency, Core, Item, Put, StoreError, attribute, keys, number, read, sort_key, text};
 use crate::attempt::claim::{After, Claim, Release, Try};
 use crate::attempt::earlier::{EarlierTry, FLAGS_OF_A_TRY};
 use crate::attempt::pricing::Pricing;

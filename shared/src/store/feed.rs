@@ -1,8 +1,7 @@
 //! The activity feed, read: the events of one partition of a day in the order of time, and the places of all events of one
 //! contact. How partitions are merged into one feed is in [`crate::activity::feed`].
 
-
-use super::{Consistency, Core, StoreError, keys, read_or_skip, schema, sort_key, text, unavailable};
+use super::{Consistency, Core, Item, StoreError, keys, read_or_skip, schema, sort_key, text, unavailable};
 use crate::activity::feed::{Part, Position};
 use crate::activity::{Event, SHARDS};
 use crate::attempt::Shard;

@@ -1,5 +1,5 @@
 //! The keys of both tables. Every key of CORE starts with its workspace, so no query can cross one, but for what somebody
-//! outside asks for who cannot know the workspace: a link by its number, a write key by itself, an account by Meta's number id or by its WhatsApp
+//! outside asks for who cannot know the workspace: a link by its number or alias, the domain of links, a write key by itself, an account by Meta's number id or by its WhatsApp
 //! Business Account's, and what the watchdogs look after: campaigns, jobs, parcels of deliveries.
 
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -16,10 +16,12 @@ use crate::attempt::{AttemptKey, Seq, Shard};
 use crate::campaign::PageNumber;
 use crate::contact::alias::Alias;
 use crate::id::{
-    AccountId, AuditId, CampaignId, ContactId, DeliveryId, ErasureId, EventId, ImportId, MediaId, UploadId, WebhookId,
-    WorkspaceId, WriteKeyId,
+    AccountId, AuditId, CampaignId, ContactId, DeliveryId, ErasureId, EventId, ImportId, MediaId, TrackedLinkId,
+    UploadId, WebhookId, WorkspaceId, WriteKeyId,
 };
+use crate::link::alias::LinkAlias;
 use crate::link::code::LinkId;
+use crate::link::domain::{DomainName, Site};
 use crate::phone::canonical_digits;
 use crate::subscription::parcel::{self, ParcelKey};
 use crate::time::UnixMillis;
@@ -371,6 +373,46 @@ pub fn template_list(workspace: WorkspaceId, waba_id: &str) -> Key {
 #[must_use]
 pub fn link(link: LinkId) -> Key {
     Key::new(format!("LINK#{}", link.get()), "LINK")
+}
+
+/// Which link an alias leads to.
+#[must_use]
+pub fn link_alias(site: &Site, alias: &LinkAlias) -> Key {
+    let scope = match site {
+        Site::Shared => "SHARED".to_owned(),
+        Site::Own { workspace, domain } => format!("{workspace}#{domain}"),
+    };
+    Key::new(format!("LINK#ALIAS#{scope}#{alias}"), "ALIAS")
+}
+
+/// Whose a domain for short links is.
+#[must_use]
+pub fn link_domain(domain: &DomainName) -> Key {
+    Key::new(format!("LINK#DOMAIN#{domain}"), "DOMAIN")
+}
+
+/// A workspace's domains for short links in the index of lists.
+#[must_use]
+pub fn link_domain_list(workspace: WorkspaceId) -> String {
+    format!("WS#{workspace}#LINK_DOMAINS")
+}
+
+/// Which domain a workspace's new links are on.
+#[must_use]
+pub fn default_link_domain(workspace: WorkspaceId) -> Key {
+    Key::new(format!("WS#{workspace}#SETTINGS"), "LINK_DOMAIN")
+}
+
+/// Partition of the list of a workspace's free links.
+#[must_use]
+pub fn free_links_pk(workspace: WorkspaceId) -> String {
+    format!("WS#{workspace}#LINKS")
+}
+
+/// A free link in its workspace's list.
+#[must_use]
+pub fn free_link(workspace: WorkspaceId, link: TrackedLinkId) -> Key {
+    Key::new(free_links_pk(workspace), link.to_string())
 }
 
 /// The campaigns and jobs that the watchdog looks after.

@@ -98,7 +98,7 @@ impl Core {
         }
     }
 
-    fn put_if_absent(&self, item: Item) -> Result<TransactWriteItem, StoreError> {
+    pub(super) fn put_if_absent(&self, item: Item) -> Result<TransactWriteItem, StoreError> {
         let put = Put::builder()
             .table_name(&self.table)
             .set_item(Some(item))

@@ -221,16 +221,19 @@ fn event(visit: &Visit) -> Event {
     let at = world::at(visit.second);
     let visitor = if visit.human {
         let [device, os, browser] = ["mobile", "Android", "WhatsApp"].map(str::to_owned);
-        Visitor::Human { device, os, browser }
+        Visitor::Human { device, os, browser, os_version: None, browser_version: None, in_app: None }
     } else {
         Visitor::Machine { reason: "preview".to_owned() }
     };
     let content = Content::LinkClicked {
         link: LinkId::new(visit.link).unwrap(),
-        campaign: world::campaign(visit.campaign),
+        campaign: Some(world::campaign(visit.campaign)),
         recipient: None,
         visitor,
         country: None,
+        region: None,
+        city: None,
+        referrer: None,
     };
     let id = activity::id_of(at, &["visit", &visit.number.to_string()]);
     Event { v: 1, id, at, seen: at, contact: None, variant: None, content }

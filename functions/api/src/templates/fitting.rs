@@ -33,6 +33,7 @@ enum Known {
 /// Checks the variants' templates: all that is wrong at once, else what the operator should know.
 pub(crate) async fn check(api: &Api, account: &Account, variants: &[Variant]) -> Result<Vec<Warning>, Problem> {
     let (mut errors, mut warnings) = (Vec::new(), Vec::new());
+    let link_base = api.links.base_url(api.core.default_link_domain(account.workspace).await?.as_ref());
     for (index, variant) in variants.iter().enumerate() {
         let Some(template) = variant.message.template() else { continue };
         let base = format!("/variants/{index}/message/template");
@@ -60,7 +61,7 @@ pub(crate) async fn check(api: &Api, account: &Account, variants: &[Variant]) ->
                     pointer: format!("{base}{}", problem.pointer),
                     reason: problem.reason,
                 }));
-                warnings.extend(untracked(&definition, template, &api.link_base_url, &base));
+                warnings.extend(untracked(&definition, template, &link_base, &base));
             }
         }
     }

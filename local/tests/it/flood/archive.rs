@@ -59,7 +59,7 @@ impl Found<'_> {
     fn click(&mut self, body: &[u8]) -> Option<()> {
         let Inbound::Click(click) = serde_json::from_slice(body).ok()? else { return None };
         let Click { id, campaign, recipient, ip, user_agent, .. } = *click;
-        let campaign = self.world.campaigns.iter().position(|known| *known == campaign)?;
+        let campaign = self.world.campaigns.iter().position(|known| Some(*known) == campaign)?;
         let life = self.life(recipient?.1.0 * CAMPAIGNS + u32::try_from(campaign).ok()?)?;
         life.clicks.iter().find(|visit| visit.id == id)?;
         self.clicks.insert(id);

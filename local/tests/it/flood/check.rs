@@ -145,7 +145,7 @@ impl Checked<'_> {
                 }
                 return;
             }
-            Content::LinkClicked { campaign, recipient: Some(seq), .. } => {
+            Content::LinkClicked { campaign: Some(campaign), recipient: Some(seq), .. } => {
                 let campaign = self.world.campaigns.iter().position(|known| known == campaign);
                 let n = campaign.map(|campaign| seq.0 * CAMPAIGNS + u32::try_from(campaign).unwrap());
                 n.and_then(|n| self.click(n, event))
@@ -323,7 +323,14 @@ impl Checked<'_> {
 pub(super) fn visitor_of(human: bool) -> Visitor {
     if human {
         let (device, os, browser) = ("mobile".to_owned(), "Android".to_owned(), "WhatsApp".to_owned());
-        Visitor::Human { device, os, browser }
+        Visitor::Human {
+            device,
+            os,
+            in_app: Some(browser.clone()),
+            browser,
+            os_version: None,
+            browser_version: Some(wire::WHATSAPP.to_owned()),
+        }
     } else {
         Visitor::Machine { reason: "preview".to_owned() }
     }

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use local::stack::Stack;
 use shared::activity::{Content, Event};
-use shared::rollup::contribution::{account_pk, campaign_pk, of_attempt, of_event};
+use shared::link::visits::{Visit, Visits};
+use shared::rollup::click::{facets, of_visits};
+use shared::rollup::contribution::{account_pk, campaign_pk, link_pk, of_attempt, of_event};
 use shared::rollup::{Contribution, CounterKey, Counts, add};
 use shared::store::keys;
 
@@ -18,7 +20,7 @@ const SHOWN: usize = 5;
 /// What the sort keys of an account's days begin with.
 const DAYS: &str = "DAY#";
 
-/// The counters of the campaigns, and of the accounts' days.
+/// The counters of the campaigns, of their links, and of the accounts' days.
 pub(super) fn expected(world: &World) -> Contribution {
     let mut sum = Contribution::new();
     let mut take = |contribution: Contribution| {
@@ -28,20 +30,29 @@ pub(super) fn expected(world: &World) -> Contribution {
     };
     for life in world.numbers().map(|n| world.life(n)) {
         take(of_attempt(&life.key, &life.expected));
+        let mut visits = Visits::default();
         for visit in &life.clicks {
             let content = Content::LinkClicked {
                 link: wire::link(life.n % CAMPAIGNS),
-                campaign: life.key.campaign,
+                campaign: Some(life.key.campaign),
                 recipient: Some(life.key.seq),
                 visitor: visitor_of(visit.human),
                 country: Some("MY".to_owned()),
+                region: None,
+                city: None,
+                referrer: None,
             };
             let (id, at) = (visit.id, visit.at);
             let key = keys::event(Some(WORKSPACE), Some(world.accounts[life.account]), id, at);
             let source = keys::read_event_partition(&key.pk).unwrap();
             let event = Event { v: 1, id, at, seen: at, contact: None, variant: None, content };
+            if visit.human {
+                let link = wire::link(life.n % CAMPAIGNS);
+                visits.take(Visit { at, event: id, link, counts_for: facets(&event) });
+            }
             take(of_event(&source, &event));
         }
+        take(of_visits(&life.key, &visits));
     }
     sum
 }
@@ -52,7 +63,8 @@ pub(super) async fn found(world: &World, stack: &Stack) -> Contribution {
     let mut found = Contribution::new();
     let campaigns = world.campaigns.into_iter().map(|campaign| (campaign_pk(WORKSPACE, campaign), ""));
     let days = world.accounts.into_iter().map(|account| (account_pk(WORKSPACE, account), DAYS));
-    for (pk, views) in campaigns.chain(days) {
+    let links = (0..CAMPAIGNS).map(|n| (link_pk(WORKSPACE, wire::link(n)), ""));
+    for (pk, views) in campaigns.chain(days).chain(links) {
         for mut item in rollups.items(&pk, views).await.unwrap() {
             item.counts.retain(|_, n| *n != 0);
             if !item.counts.is_empty() {

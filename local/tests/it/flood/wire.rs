@@ -19,6 +19,9 @@ pub(crate) const PERSON: &str = "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/
 /// WhatsApp's own fetcher of previews.
 const PREVIEW: &str = "WhatsApp/2.23.20.0 A";
 
+/// The version of WhatsApp that it names.
+pub(crate) const WHATSAPP: &str = "2.25.32.75";
+
 /// Where an update is: whose, and its place among theirs.
 pub(crate) type Place = (u32, u8);
 
@@ -153,14 +156,20 @@ pub(crate) fn click(world: &World, life: &Life, visit: &Visit) -> String {
         id: visit.id,
         link: link(life.n % CAMPAIGNS),
         workspace: WORKSPACE,
-        account: world.accounts[life.account],
-        campaign: life.key.campaign,
+        account: Some(world.accounts[life.account]),
+        campaign: Some(life.key.campaign),
         recipient: Some((life.key.shard, life.key.seq)),
         at: visit.at,
         method: "GET".to_owned(),
         user_agent: Some(if visit.human { PERSON } else { PREVIEW }.to_owned()),
         ip: None,
         country: Some("MY".to_owned()),
+        region: None,
+        city: None,
+        asn: None,
+        hints_mobile: None,
+        hints_platform: None,
+        referrer: None,
         prefetch: false,
         visitor: None,
     };

@@ -138,7 +138,7 @@ pub(crate) async fn link_of(stack: &Stack, campaign: &str, seq: u32) -> String {
     let link = core.link(stored.links[0].id).await.unwrap().unwrap();
     let keys = stack.link_keys().parse().unwrap();
     let links = shared::link::ShortLinks::new(&format!("{}/l", stack.base_url()), keys);
-    links.of_recipient(link.id, link.kid, shared::attempt::Seq(seq)).unwrap().short_url
+    links.of_recipient(&link, shared::attempt::Seq(seq)).unwrap().short_url
 }
 
 #[tokio::test(flavor = "multi_thread")]
