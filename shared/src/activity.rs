@@ -17,9 +17,9 @@ use self::reported::{
     HandOverReport, HistoryReport, ImportReport, MergeReport, MessageDetail, MetaClickReport, PersonReport,
     StatusReport, TemplateReport,
 };
-use crate::attempt::{AttemptKey, Seq, Shard};
+use crate::attempt::{Seq, Shard};
 use crate::campaign::VariantIndex;
-use crate::id::{AccountId, CampaignId, ContactId, EventId, WebhookId, WorkspaceId};
+use crate::id::{CampaignId, ContactId, EventId, WebhookId};
 use crate::link::code::LinkId;
 use crate::retention::Kind;
 use crate::time::UnixMillis;

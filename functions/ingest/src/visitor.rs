@@ -20,7 +20,8 @@ pub(crate) struct Whereabouts {
 impl Whereabouts {
     /// From the address. Of a relay only the country is believed.
     pub(crate) fn of(places: &Places, address: Option<&str>) -> Self {
-        let place = address.and_then(|text| text.parse::<IpAddr>().ok()).map_or_else(Place::default, |ip| places.of(ip));
+        let place =
+            address.and_then(|text| text.parse::<IpAddr>().ok()).map_or_else(Place::default, |ip| places.of(ip));
         let is_near = place.confidence == Confidence::Usual;
         let owned = |text: Option<&str>| text.filter(|text| !text.is_empty()).map(str::to_owned);
         Self {

@@ -20,7 +20,7 @@ pub(crate) fn of_click(stored: &str, query: &str, utm: &Utm, click: Option<Click
     let mut url = Url::parse(stored).ok()?;
     let query = Some(query).filter(|query| query.len() <= MAX_QUERY_BYTES).unwrap_or_default();
     let brought: Vec<(String, String)> = parse(query.as_bytes())
-        .filter(|(name, _)| !name.is_empty() && !(click.is_some() && name == PARAMETER))
+        .filter(|(name, _)| !name.is_empty() && (click.is_none() || name != PARAMETER))
         .map(|(name, value)| (name.into_owned(), value.into_owned()))
         .collect();
     let is_brought = |name: &str| brought.iter().any(|(brought, _)| brought == name);

@@ -137,7 +137,8 @@ mod tests {
 
     #[test]
     fn a_click_within_thirty_seconds_of_another_on_the_same_link_does_not_count() {
-        let count = |visits: &[(i64, u32)]| of(visits.iter().enumerate().map(|(n, (at, link))| visit(*at, *link, n))).count();
+        let count =
+            |visits: &[(i64, u32)]| of(visits.iter().enumerate().map(|(n, (at, link))| visit(*at, *link, n))).count();
         assert_eq!(count(&[(0, 1), (1, 1), (30, 1)]), 1);
         assert_eq!(count(&[(0, 1), (31, 1)]), 2);
         assert_eq!(count(&[(0, 1), (1, 2)]), 2, "another link");

@@ -25,8 +25,14 @@ const UNKNOWN: &str = "unknown";
 /// is no click.
 #[must_use]
 pub fn facets(event: &Event) -> Vec<String> {
-    let Content::LinkClicked { visitor: Visitor::Human { device, os, browser, .. }, country, region, city, referrer, .. } =
-        &event.content
+    let Content::LinkClicked {
+        visitor: Visitor::Human { device, os, browser, .. },
+        country,
+        region,
+        city,
+        referrer,
+        ..
+    } = &event.content
     else {
         return Vec::new();
     };
@@ -166,7 +172,11 @@ mod tests {
     fn of_a_recipients_click_the_event_counts_that_it_came_and_the_row_whose_it_was() {
         let event = clicked(Some(Seq(35)), person());
         let of_event = lines(&of_click(&source(), &event));
-        let expected = ["CAMPAIGN CLICK#2026-09-21#03 link.7.raw=1", "CAMPAIGN CLICK#2026-09-21#03 raw=1", "LINK CLICK#2026-09-21#03 raw=1"];
+        let expected = [
+            "CAMPAIGN CLICK#2026-09-21#03 link.7.raw=1",
+            "CAMPAIGN CLICK#2026-09-21#03 raw=1",
+            "LINK CLICK#2026-09-21#03 raw=1",
+        ];
         assert_eq!(of_event, expected);
 
         let key = AttemptKey {
