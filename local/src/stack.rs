@@ -89,6 +89,9 @@ const TICK: Duration = Duration::from_secs(2);
 /// How often published events are merged into their files: on AWS every quarter of an hour.
 const COMPACTION: Duration = Duration::from_secs(60);
 
+/// How often objects that are past their time are removed: as on AWS; the first time at the start.
+const SWEEP: Duration = Duration::from_secs(86_400);
+
 /// How long the publisher waits for more of the stream, so that it does not write an object for every change.
 const PUBLISHED_TOGETHER: Duration = Duration::from_millis(500);
 
@@ -307,6 +310,8 @@ fn settings_of(credentials: &Credentials, base_url: &str, graph_url: &str) -> BT
         ("ERASURE_SETTLES_AFTER_S".to_owned(), ERASURE_SETTLES_AFTER_S.to_string()),
         // Here the queue shares a machine with everything else, and nobody is abroad.
         ("CLICK_PATIENCE_MS".to_owned(), 5_000.to_string()),
+        // The embedded S3 has no lifecycle rules.
+        ("SWEEP_TEMPORARY".to_owned(), true.to_string()),
         // Whoever runs the stack here may call what is here, such as n8n on this machine.
         ("DELIVER_ALLOW_PRIVATE".to_owned(), true.to_string()),
     ]);
@@ -380,6 +385,11 @@ async fn start_sources(
         ..StreamSource::new(&resources.stream_arn, checkpoint("publish.checkpoint")?)
     };
     let compaction = Schedule { function_timeout: Duration::from_secs(900), ..Schedule::new("compaction", COMPACTION) };
+    let sweep = Schedule {
+        detail: serde_json::json!({"task": "sweep"}),
+        function_timeout: Duration::from_secs(900),
+        ..Schedule::new("retention", SWEEP)
+    };
     Ok(vec![
         events.start(calls.sqs(), Arc::clone(&functions.ingest)).await?,
         send.start(calls.sqs(), Arc::clone(&functions.send)).await?,
@@ -387,6 +397,7 @@ async fn start_sources(
         counted.start(calls.streams(), Arc::clone(&functions.rollup)).await?,
         published.start(calls.streams(), Arc::clone(&functions.publish)).await?,
         compaction.start(Arc::clone(&functions.compact)),
+        sweep.start(Arc::clone(&functions.compact)),
         parcels.start(calls.sqs(), Arc::clone(&functions.deliver)).await?,
         Schedule::new("dispatch-watchdog", TICK).start(Arc::clone(&functions.dispatch)),
         Schedule::new("deliver-watchdog", TICK).start(Arc::clone(&functions.deliver)),

@@ -196,6 +196,9 @@ fn the_compaction_is_woken_by_its_schedule() {
     let event: Value = event("compact-schedule");
     assert_eq!(event["source"], "aws.scheduler");
     assert!(event["resources"][0].as_str().unwrap().ends_with("-compaction"));
+    assert!(event["detail"]["task"].is_null());
+    let sweep: Value = self::event("compact-sweep");
+    assert_eq!(sweep["detail"]["task"], "sweep");
 }
 
 #[test]

@@ -41,6 +41,8 @@ mod requests;
 mod retention;
 #[path = "store/slots.rs"]
 mod slots;
+#[path = "store/sweeping.rs"]
+mod sweeping;
 #[path = "store/templates.rs"]
 mod templates;
 #[path = "store/web.rs"]

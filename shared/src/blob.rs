@@ -15,7 +15,7 @@ use bytes::Bytes;
 use futures::Stream;
 
 use crate::campaign::PageNumber;
-use crate::id::{CampaignId, EventId, ImportId, MediaId, UploadId, WorkspaceId};
+use crate::id::{CampaignId, EventId, ExportId, ImportId, MediaId, UploadId, WorkspaceId};
 
 /// One bucket.
 #[derive(Clone, Debug)]
@@ -143,6 +143,17 @@ impl Bucket {
     pub async fn upload_url(&self, key: &str, valid: Duration) -> Result<String, BlobError> {
         let config = PresigningConfig::expires_in(valid).map_err(|error| unavailable("presign", key, &error))?;
         let signed = self.client.put_object().bucket(&self.name).key(key).presigned(config).await;
+        let signed = signed.map_err(|error| unavailable("presign", key, &DisplayErrorContext(&error)))?;
+        Ok(signed.uri().to_owned())
+    }
+
+    /// An address under which anybody can read this object with `GET` until `valid` is over.
+    ///
+    /// # Errors
+    /// [`BlobError::Unavailable`] when there is nothing to sign with.
+    pub async fn download_url(&self, key: &str, valid: Duration) -> Result<String, BlobError> {
+        let config = PresigningConfig::expires_in(valid).map_err(|error| unavailable("presign", key, &error))?;
+        let signed = self.client.get_object().bucket(&self.name).key(key).presigned(config).await;
         let signed = signed.map_err(|error| unavailable("presign", key, &DisplayErrorContext(&error)))?;
         Ok(signed.uri().to_owned())
     }
@@ -290,7 +301,7 @@ fn unavailable(operation: &'static str, key: &str, cause: &dyn std::fmt::Display
 
 /// Where the keys of the bucket are made; they hold ids only, never a phone number or a name.
 pub mod key {
-    use super::{CampaignId, EventId, ImportId, MediaId, PageNumber, UploadId, WorkspaceId};
+    use super::{CampaignId, EventId, ExportId, ImportId, MediaId, PageNumber, UploadId, WorkspaceId};
 
     /// A file that messages carry, under the SHA-256 of its bytes.
     #[must_use]
@@ -338,6 +349,18 @@ pub mod key {
     #[must_use]
     pub fn kept_event(date: &str, event: EventId) -> String {
         format!("kept/{date}/{event}.json")
+    }
+
+    /// What an export of a person has found up to a place of its search; `part` counts from 0.
+    #[must_use]
+    pub fn export_part(workspace: WorkspaceId, export: ExportId, part: u32) -> String {
+        format!("exports/{workspace}/{export}/parts/{part:06}.ndjson")
+    }
+
+    /// The document of an export, once it is complete.
+    #[must_use]
+    pub fn export(workspace: WorkspaceId, export: ExportId) -> String {
+        format!("exports/{workspace}/{export}/export.json")
     }
 
     /// A body that was too large for a queue message. `name` is unique.

@@ -5,9 +5,11 @@
 //! when a whole pass finds nothing. So it does not rest on any list of places where a person might be, and what was
 //! written behind the first pass (a send that was under way, a webhook on the queue) is found by the next.
 
+pub mod found;
 pub mod object;
 pub mod person;
 pub mod record;
+pub mod search;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -111,6 +111,11 @@ prefixed_id!(
     "ers"
 );
 prefixed_id!(
+    /// The export of what is held about a person.
+    ExportId,
+    "exp"
+);
+prefixed_id!(
     /// A campaign.
     CampaignId,
     "cmp"

@@ -21,6 +21,7 @@ pub mod consent;
 pub mod contact;
 pub mod conversation;
 pub mod erasure;
+pub mod export;
 pub mod health;
 pub mod http;
 pub mod id;

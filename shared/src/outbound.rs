@@ -191,7 +191,6 @@ pub struct Client {
 
 impl Client {
     /// A POST to the target, not sent yet.
-    #[must_use]
     pub fn post(&self, target: &Target) -> reqwest::RequestBuilder {
         let http = match target.scope {
             Scope::Public => &self.public,

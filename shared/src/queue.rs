@@ -10,7 +10,7 @@ use crate::archive::Place;
 use crate::blob::{BlobError, Bucket, key};
 use crate::campaign::PageNumber;
 use crate::collected::Collected;
-use crate::id::{AccountId, CampaignId, EventId, ImportId, WorkspaceId, ulid_at};
+use crate::id::{AccountId, CampaignId, ContactId, EventId, ImportId, WorkspaceId, ulid_at};
 use crate::store::keys::Key;
 use crate::subscription::parcel::ParcelKey;
 use crate::time::UnixMillis;
@@ -129,6 +129,13 @@ pub enum DispatchCommand {
         /// Which.
         import: ImportId,
     },
+    /// Go on with the export of what is held about this contact's person: a job.
+    Export {
+        /// Whose they are.
+        workspace: WorkspaceId,
+        /// The contact that stands for the person.
+        contact: ContactId,
+    },
 }
 
 impl DispatchCommand {
@@ -136,7 +143,7 @@ impl DispatchCommand {
     /// watchdog asks for it again.
     #[must_use]
     pub const fn is_job(&self) -> bool {
-        matches!(self, Self::Plan { .. } | Self::Import { .. } | Self::Erase { .. })
+        matches!(self, Self::Plan { .. } | Self::Import { .. } | Self::Erase { .. } | Self::Export { .. })
     }
 }
 
@@ -343,6 +350,14 @@ mod tests {
         assert_eq!(
             serde_json::to_string(&import).unwrap(),
             r#"{"kind":"import","workspace":"wsp_00000000000000000000000001","import":"imp_01J00000000000000000000000"}"#
+        );
+        let export = DispatchCommand::Export {
+            workspace: WorkspaceId::FIRST,
+            contact: "ctc_01J00000000000000000000000".parse().unwrap(),
+        };
+        assert_eq!(
+            serde_json::to_string(&export).unwrap(),
+            r#"{"kind":"export","workspace":"wsp_00000000000000000000000001","contact":"ctc_01J00000000000000000000000"}"#
         );
     }
 

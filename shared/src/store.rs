@@ -11,6 +11,7 @@ mod contacts;
 mod conversations;
 mod deliveries;
 mod erasures;
+mod exports;
 mod expression;
 mod feed;
 mod halts;
@@ -54,6 +55,7 @@ pub use self::contacts::{
 };
 pub use self::deliveries::{Recorded, Verdict};
 pub use self::erasures::Row;
+pub use self::exports::Shown;
 pub use self::feed::FeedDay;
 pub use self::halts::Followed;
 pub use self::idempotency::Idempotency;

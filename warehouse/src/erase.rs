@@ -27,6 +27,16 @@ pub struct Erased {
     pub rows: usize,
 }
 
+/// The people as the rows name them.
+pub(crate) fn names(contacts: &BTreeSet<ContactId>) -> BTreeSet<String> {
+    contacts.iter().map(ToString::to_string).collect()
+}
+
+/// Whether a row is one of theirs: one that an erasure changes and an export shows.
+pub(crate) fn is_theirs(row: &Row, names: &BTreeSet<String>) -> bool {
+    row.text(column::CONTACT).is_some_and(|contact| names.contains(contact))
+}
+
 impl Warehouse {
     /// Takes these people out of every file: their rows lose the contact, what they used (device, system, browser,
     /// country) and all data, and keep what is counted. Everything that is staged is merged first. Rows that are published
@@ -60,7 +70,7 @@ impl Warehouse {
     }
 
     /// The key of a file that may name one of them.
-    async fn may_name(
+    pub(crate) async fn may_name(
         &self,
         key: String,
         contacts: &Arc<BTreeSet<ContactId>>,
@@ -86,9 +96,9 @@ impl Warehouse {
     async fn erase_in(&self, key: String, contacts: &Arc<BTreeSet<ContactId>>) -> Result<usize, WarehouseError> {
         loop {
             let Some(Copied { file, etag }) = self.copy(&key).await? else { return Ok(0) };
-            let names: BTreeSet<String> = contacts.iter().map(ToString::to_string).collect();
+            let names = names(contacts);
             let change = move |row: &mut Row| {
-                let is_theirs = row.text(column::CONTACT).is_some_and(|contact| names.contains(contact));
+                let is_theirs = is_theirs(row, &names);
                 if is_theirs {
                     row.erase();
                 }

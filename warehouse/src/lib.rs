@@ -8,6 +8,7 @@
 
 mod erase;
 mod file;
+mod find;
 mod merge;
 mod partition;
 mod remote;

@@ -74,6 +74,7 @@ pub(crate) mod column {
     pub(crate) const ID: usize = 0;
     pub(crate) const TYPE: usize = 1;
     pub(crate) const AT: usize = 2;
+    pub(crate) const WORKSPACE: usize = 4;
     pub(crate) const ACCOUNT: usize = 5;
     pub(crate) const CONTACT: usize = 6;
     pub(crate) const INFERRED: usize = 11;
@@ -102,6 +103,18 @@ impl Cell {
 
     fn some_text(value: Option<impl ToString>) -> Self {
         value.map_or(Self::Null, Self::text)
+    }
+
+    /// As people read it; `None` when it is null.
+    pub(crate) fn shown(&self, kind: Kind) -> Option<Value> {
+        match self {
+            Self::Null => None,
+            Self::Text(text) => Some(Value::from(&**text)),
+            Self::Int(at) if kind == Kind::Time => Some(Value::from(UnixMillis(*at).to_rfc3339())),
+            Self::Int(number) => Some(Value::from(*number)),
+            Self::Double(number) => Some(Value::from(*number)),
+            Self::Bool(is) => Some(Value::from(*is)),
+        }
     }
 
     fn of_json(kind: Kind, value: &Value) -> Option<Self> {
@@ -290,11 +303,21 @@ mod tests {
     }
 
     #[test]
+    fn a_cell_is_shown_as_people_read_it() {
+        let time = Cell::Int(1_790_000_000_000);
+        assert_eq!(time.shown(Kind::Time), Some(json!("2026-09-21T14:13:20.000Z")));
+        assert_eq!(time.shown(Kind::Int), Some(json!(1_790_000_000_000_i64)));
+        assert_eq!(Cell::text("x").shown(Kind::Text), Some(json!("x")));
+        assert_eq!(Cell::Null.shown(Kind::Text), None);
+    }
+
+    #[test]
     fn the_named_positions_are_those_of_the_columns() {
         let named = [
             (column::ID, "id"),
             (column::TYPE, "type"),
             (column::AT, "occurred_at"),
+            (column::WORKSPACE, "workspace"),
             (column::ACCOUNT, "account"),
             (column::CONTACT, "contact"),
             (column::INFERRED, "inferred"),

@@ -14,7 +14,7 @@ use axum::http::StatusCode;
 use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use shared::contact::alias::{Alias, InvalidAlias, Rank};
+use shared::contact::alias::{Alias, Rank};
 use shared::contact::family::Family;
 use shared::contact::{ContactPatch, TooMuch, Word};
 use shared::http::auth::Caller;
@@ -145,13 +145,13 @@ pub(crate) async fn upsert(
 /// The identifiers of a request, the one that says most first.
 fn aliases(new: &NewContact, phone: Option<&PhoneNumber>, errors: &mut Vec<FieldError>) -> Vec<Alias> {
     let mut aliases: Vec<Alias> = phone.map(Alias::from).into_iter().collect();
-    let given: [(&str, Option<&String>, fn(&str) -> Result<Alias, InvalidAlias>); 3] = [
-        ("/bsuid", new.bsuid.as_ref(), Alias::bsuid),
-        ("/email", new.email.as_ref(), Alias::email),
-        ("/anonymous_id", new.anonymous_id.as_ref(), Alias::anon),
+    let given = [
+        ("/bsuid", new.bsuid.as_deref().map(Alias::bsuid)),
+        ("/email", new.email.as_deref().map(Alias::email)),
+        ("/anonymous_id", new.anonymous_id.as_deref().map(Alias::anon)),
     ];
-    for (pointer, text, read) in given {
-        match text.map(|text| read(text)) {
+    for (pointer, read) in given {
+        match read {
             Some(Ok(alias)) => aliases.push(alias),
             Some(Err(reason)) => {
                 errors.push(FieldError { pointer: pointer.to_owned(), reason: reason.to_string() });

@@ -9,8 +9,7 @@ use axum::http::StatusCode;
 use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use shared::contact::alias::Kind;
-use shared::erasure::{Erasure, Pass, Person, Status};
+use shared::erasure::{Erasure, Pass, Status};
 use shared::http::auth::Caller;
 use shared::http::limit;
 use shared::http::params::Params;
@@ -46,23 +45,7 @@ pub(crate) async fn create(
     let erasure = match api.core.erasure(workspace, id).await? {
         Some(erasure) => erasure,
         None => {
-            let family = api.core.family_of(workspace, contact).await?.ok_or_else(missing)?;
-            let mut person = Person { contacts: family.ids().collect(), ..Person::default() };
-            for known in api.core.aliases_of(workspace, &family).await? {
-                // A number that is somebody else's now names them, and not this person.
-                let owner = api.core.owner_of(workspace, std::slice::from_ref(&known.alias)).await?;
-                if owner.is_none_or(|owner| person.contacts.contains(&owner)) {
-                    let value = known.alias.value().to_owned();
-                    _ = if known.alias.kind() == Kind::Phone {
-                        person.digits.insert(value)
-                    } else {
-                        person.others.insert(value)
-                    };
-                }
-            }
-            for member in family.members() {
-                person.digits.extend(member.phone.iter().map(|phone| phone.digits().to_owned()));
-            }
+            let person = api.core.person_of(workspace, contact).await?.ok_or_else(missing)?;
             let contacts = person.contacts.clone();
             Erasure {
                 v: 1,
@@ -115,7 +98,7 @@ pub(crate) async fn list(
 fn shown(erasure: &Erasure) -> Value {
     let total = |of: fn(&Pass) -> &BTreeMap<String, u64>| {
         let mut sum: BTreeMap<&str, u64> = BTreeMap::new();
-        for (kind, n) in erasure.passes.iter().flat_map(|pass| of(pass)) {
+        for (kind, n) in erasure.passes.iter().flat_map(of) {
             *sum.entry(kind).or_default() += n;
         }
         json!(sum)

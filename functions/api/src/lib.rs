@@ -12,6 +12,7 @@ mod draft;
 mod duplicate;
 mod erasures;
 mod events;
+mod exports;
 mod idempotency;
 mod imports;
 mod lifecycle;
@@ -221,6 +222,7 @@ pub fn router(api: Api) -> Router {
         )
         .route("/v1/contacts", get(contacts::search::list))
         .route("/v1/contacts/{id}", get(contacts::one).patch(contacts::change::change).delete(contacts::delete))
+        .route("/v1/contacts/{id}/export", get(exports::show))
         .route("/v1/contacts/imports/{id}", get(imports::one))
         .route("/v1/contacts/imports/{id}/rejects", get(imports::rejects))
         .route("/v1/settings/consent", get(settings::consent).put(settings::set_consent))

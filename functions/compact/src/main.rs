@@ -8,6 +8,7 @@ use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use serde_json::Value;
 use shared::aws::{Clients, sdk_config};
 use shared::config::Settings;
+use shared::time::UnixMillis;
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
@@ -18,7 +19,8 @@ async fn main() -> Result<(), Error> {
         let compact = Arc::clone(&compact);
         let end = UNIX_EPOCH + Duration::from_millis(event.context.deadline);
         let left = end.duration_since(SystemTime::now()).unwrap_or_default();
-        async move { handle(&compact, Some(left)).await.map_err(Error::from) }
+        let now = UnixMillis::now();
+        async move { handle(&compact, &event.payload, now, Some(left)).await.map_err(Error::from) }
     }))
     .await
 }

@@ -4,10 +4,10 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use shared::erasure::object::{self, Kind, NotErased};
+use shared::erasure::object::{self, NotErased};
+use shared::erasure::search::{Object, Search, SearchError};
 use shared::erasure::{Erasure, Names, Pass, PassUnderWay, Person, Place, Status};
-use shared::id::{ContactId, ImportId, WorkspaceId, ulid_at};
-use shared::phone::Region;
+use shared::id::{ContactId, WorkspaceId, ulid_at};
 use shared::queue::{DispatchCommand, QueueUnavailable};
 use shared::store::{StoreError, Taken};
 use shared::time::UnixMillis;
@@ -18,9 +18,6 @@ use crate::Dispatch;
 
 /// How long a run works: less than the function has (15 minutes).
 const RUN_FOR: Duration = Duration::from_secs(600);
-
-/// Objects looked at between two signs of life.
-const OBJECTS_AT_ONCE: usize = 200;
 
 /// Erasures that are looked after at a time; more wait for the next pass.
 const MOST_AT_ONCE: usize = 1_000;
@@ -34,8 +31,10 @@ pub(crate) enum NotDone {
     Object(#[from] NotErased),
     #[error(transparent)]
     Warehouse(#[from] WarehouseError),
+    #[error(transparent)]
+    Search(#[from] SearchError),
     #[error("so many people cannot be looked for at once")]
-    Search(#[from] shared::erasure::TooManyNames),
+    TooMany(#[from] shared::erasure::TooManyNames),
     #[error(transparent)]
     Queue(#[from] QueueUnavailable),
 }
@@ -166,19 +165,19 @@ impl Run<'_> {
         Ok(time_is_over.then_some(Left::TheRest))
     }
 
+    fn search(&self) -> Search<'_> {
+        Search { core: &self.dispatch.core, bucket: &self.dispatch.bucket, workspace: self.workspace }
+    }
+
     async fn table(&self, names: &Names, under_way: &mut PassUnderWay) -> Result<Option<Left>, NotDone> {
-        let core = &self.dispatch.core;
         while let Place::Table { behind } = under_way.place.clone() {
-            let rows = core.rows_behind(behind).await?;
-            let last = rows.last().map(shared::store::Row::place);
-            let ours: Vec<_> = rows.into_iter().filter(|row| row.concerns(self.workspace)).collect();
-            ours.iter().for_each(|row| under_way.pass.looked(row.kind()));
-            let named: Vec<_> = ours.iter().filter(|row| row.names(names)).collect();
-            named.iter().for_each(|row| under_way.pass.changed(row.kind()));
-            for row in named {
-                core.erase_row(names, row, UnixMillis::now()).await?;
+            let piece = self.search().rows(behind).await?;
+            piece.of_workspace.iter().for_each(|row| under_way.pass.looked(row.kind()));
+            for row in piece.of_workspace.iter().filter(|row| row.names(names)) {
+                under_way.pass.changed(row.kind());
+                self.dispatch.core.erase_row(names, row, UnixMillis::now()).await?;
             }
-            under_way.place = match last {
+            under_way.place = match piece.last {
                 Some(place) => Place::Table { behind: Some(place) },
                 None => Place::Bucket { behind: None },
             };
@@ -190,17 +189,12 @@ impl Run<'_> {
     }
 
     async fn bucket(&self, names: &Names, under_way: &mut PassUnderWay) -> Result<Option<Left>, NotDone> {
-        let bucket = &self.dispatch.bucket;
         while let Place::Bucket { behind } = under_way.place.clone() {
-            let keys = bucket.list("", behind.as_deref(), OBJECTS_AT_ONCE).await.map_err(NotErased::from)?;
-            let Some(last) = keys.last().cloned() else { break };
-            for (key, kind) in keys.iter().filter_map(|key| Some((key, Kind::of(key)?))) {
-                if !self.concerns(key) {
-                    continue;
-                }
+            let piece = self.search().objects(behind.as_deref()).await?;
+            let Some(last) = piece.last else { break };
+            for Object { key, kind, region } in piece.of_workspace {
                 under_way.pass.looked(kind.name());
-                let region = self.region_of(key).await?;
-                if object::erase(bucket, key, kind, names, region).await? {
+                if object::erase(&self.dispatch.bucket, &key, kind, names, region).await? {
                     under_way.pass.changed(kind.name());
                 }
             }
@@ -210,22 +204,6 @@ impl Run<'_> {
             }
         }
         Ok(None)
-    }
-
-    /// Whether an object is of this workspace, or of none.
-    fn concerns(&self, key: &str) -> bool {
-        let owner = key.split('/').nth(1).and_then(|part| part.parse::<WorkspaceId>().ok());
-        owner.is_none_or(|owner| owner == self.workspace)
-    }
-
-    /// The country of numbers without a country code in the lines of an import.
-    async fn region_of(&self, key: &str) -> Result<Option<Region>, StoreError> {
-        let mut parts = key.split('/');
-        let Some(import) = parts.next().filter(|place| *place == "imports").and_then(|_| parts.nth(1)) else {
-            return Ok(None);
-        };
-        let Ok(import) = import.parse::<ImportId>() else { return Ok(None) };
-        Ok(self.dispatch.core.import(self.workspace, import).await?.and_then(|import| import.default_region))
     }
 
     /// Notes the pass on its erasures; how long to wait for the next one, if somebody is not erased yet and it is too early.

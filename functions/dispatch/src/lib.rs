@@ -5,6 +5,7 @@
 
 mod advance;
 mod erase;
+mod export;
 mod guard;
 mod import;
 mod pages;
@@ -140,6 +141,8 @@ enum NotDone {
     #[error(transparent)]
     Erase(#[from] erase::NotDone),
     #[error(transparent)]
+    Export(#[from] export::NotDone),
+    #[error(transparent)]
     Queue(#[from] QueueUnavailable),
 }
 
@@ -186,6 +189,7 @@ async fn carry_out(dispatch: &Dispatch, command: &DispatchCommand) -> Result<(),
         DispatchCommand::Plan { workspace, campaign } => Ok(plan::run(dispatch, workspace, campaign).await?),
         DispatchCommand::Import { workspace, import } => Ok(import::run(dispatch, workspace, import).await?),
         DispatchCommand::Erase { workspace } => Ok(erase::run(dispatch, workspace).await?),
+        DispatchCommand::Export { workspace, contact } => Ok(export::run(dispatch, workspace, contact).await?),
     }
 }
 

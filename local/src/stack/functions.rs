@@ -10,6 +10,7 @@ use serde_json::Value;
 use shared::aws::Clients;
 use shared::config::{InvalidSettings, Settings};
 use shared::secrets::Secrets;
+use shared::time::UnixMillis;
 
 use crate::drivers::{Function, Routes, from_fn, from_http};
 
@@ -93,9 +94,9 @@ impl Functions {
                 let publish = Arc::clone(&publish);
                 async move { publish::handle(&publish, batch).await }
             }),
-            compact: from_fn(move |_: Value| {
+            compact: from_fn(move |event: Value| {
                 let compact = Arc::clone(&compact);
-                async move { compact::handle(&compact, None).await }
+                async move { compact::handle(&compact, &event, UnixMillis::now(), None).await }
             }),
             deliver: from_fn(move |event: Value| {
                 let deliver = Arc::clone(&deliver);

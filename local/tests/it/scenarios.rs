@@ -7,6 +7,7 @@ mod browser;
 mod consent;
 mod contacts;
 mod erasure;
+mod export;
 mod faults;
 mod funnel;
 mod graph;
@@ -119,7 +120,7 @@ pub(crate) async fn settled_report(stack: &Stack, api: &ApiClient, id: &str) -> 
 }
 
 /// Whether nothing that came from outside waits or is being taken in.
-async fn is_taken_in(stack: &Stack) -> bool {
+pub(crate) async fn is_taken_in(stack: &Stack) -> bool {
     let sqs = stack.engines().sqs();
     let url = sqs.get_queue_url().queue_name("thirdtick-events").send().await.unwrap().queue_url.unwrap();
     let asked = sqs.get_queue_attributes().queue_url(url).attribute_names(QueueAttributeName::All);

@@ -1,6 +1,8 @@
 //! Taking people out of the objects of the bucket, by what kind of object it is. Events that were published are not here:
 //! their files are the warehouse's.
 
+use std::ops::BitOr;
+
 use serde_json::Value;
 
 use super::Names;
@@ -23,6 +25,8 @@ pub enum Kind {
     Kept,
     /// A file that somebody has uploaded: it is read within the day, and gone after two.
     Upload,
+    /// An export of a person, or a part of one; gone after a day or two.
+    Export,
 }
 
 impl Kind {
@@ -35,6 +39,7 @@ impl Kind {
             "overflow" => Some(Self::Overflow),
             "kept" => Some(Self::Kept),
             "uploads" => Some(Self::Upload),
+            "exports" => Some(Self::Export),
             _ => None,
         }
     }
@@ -47,6 +52,7 @@ impl Kind {
             Self::Archive => "raw_archive",
             Self::Overflow | Self::Kept => "large_items",
             Self::Upload => "uploads",
+            Self::Export => "exports",
         }
     }
 }
@@ -97,7 +103,7 @@ pub async fn erase(
         Kind::Lines => of_lines(names, &body, region)?,
         Kind::Archive => of_archive(names, &body)?,
         Kind::Overflow => of_overflow(names, &body)?,
-        Kind::Kept => of_text(names, &body, Next::Goes),
+        Kind::Kept | Kind::Export => of_text(names, &body, Next::Goes),
         Kind::Upload => of_upload(names, &body),
     };
     match next {
@@ -113,7 +119,7 @@ pub async fn erase(
 
 fn of_page(names: &Names, body: &[u8]) -> Result<Next, NotErased> {
     let mut page: Vec<Value> = serde_json::from_slice(body)?;
-    let changed = page.iter_mut().fold(false, |changed, line| erase_line(names, line, None) || changed);
+    let changed = page.iter_mut().map(|line| erase_line(names, line, None)).fold(false, BitOr::bitor);
     Ok(if changed { Next::Becomes(serde_json::to_vec(&page)?) } else { Next::Stays })
 }
 
@@ -153,20 +159,42 @@ fn of_archive(names: &Names, body: &[u8]) -> Result<Next, NotErased> {
 }
 
 fn of_overflow(names: &Names, body: &[u8]) -> Result<Next, NotErased> {
-    let is_notification = serde_json::from_slice::<Inbound>(body).is_err();
-    Ok(of_message(names, body, is_notification))
+    Ok(of_message(names, body, is_notification(body)))
+}
+
+/// Whether a body that was too large for its queue is Meta's own, and no message of ours.
+pub(super) fn is_notification(body: &[u8]) -> bool {
+    serde_json::from_slice::<Inbound>(body).is_err()
+}
+
+/// What a message says of the people.
+pub(super) enum Said {
+    /// Nothing.
+    Nothing,
+    /// It names them in its text, and in none of its values: escaped in a way of its own, or no JSON.
+    Somewhere,
+    /// This document names them.
+    Here(Value),
+}
+
+pub(super) fn said(names: &Names, body: &[u8]) -> Said {
+    let Ok(text) = std::str::from_utf8(body) else { return Said::Nothing };
+    if !names.are_in(text) {
+        return Said::Nothing;
+    }
+    match serde_json::from_str::<Value>(text) {
+        Ok(document) if names_in(names, &document) => Said::Here(document),
+        _ => Said::Somewhere,
+    }
 }
 
 fn of_message(names: &Names, body: &[u8], is_notification: bool) -> Next {
-    let Ok(text) = std::str::from_utf8(body) else { return Next::Stays };
-    if !names.are_in(text) {
-        return Next::Stays;
-    }
-    let Ok(mut document) = serde_json::from_str::<Value>(text) else { return Next::Goes };
-    if !names_in(names, &document) {
-        // Named in the text, and in none of its values: escaped in a way of its own. Better too much than too little.
-        return Next::Goes;
-    }
+    let mut document = match said(names, body) {
+        Said::Nothing => return Next::Stays,
+        // Better too much than too little.
+        Said::Somewhere => return Next::Goes,
+        Said::Here(document) => document,
+    };
     if is_notification {
         erase_from_notification(names, &mut document);
         blank(names, &mut document);
@@ -264,6 +292,7 @@ mod tests {
             ("overflow/2026-11-21/x", Some(Kind::Overflow)),
             ("kept/2026-11-21/x.json", Some(Kind::Kept)),
             ("uploads/w/x", Some(Kind::Upload)),
+            ("exports/w/e/parts/000000.ndjson", Some(Kind::Export)),
             ("events/parquet/x", None),
             ("media/w/x", None),
         ] {

@@ -1,6 +1,9 @@
-//! Taking a person out of a JSON document: of a list of records those that name them, of anything else the texts.
+//! A person in a JSON document: taking them out (of a list of records those that name them, of anything else the texts),
+//! and what of it is theirs to see.
 
-use serde_json::Value;
+use std::ops::BitOr;
+
+use serde_json::{Map, Value};
 
 use super::{ERASED, Names};
 use crate::phone::{PhoneNumber, Region};
@@ -30,7 +33,7 @@ pub fn erase_from_notification(names: &Names, document: &mut Value) -> bool {
             changed
         }
         Value::Array(values) => {
-            values.iter_mut().fold(false, |changed, value| erase_from_notification(names, value) || changed)
+            values.iter_mut().map(|value| erase_from_notification(names, value)).fold(false, BitOr::bitor)
         }
         text => blank(names, text),
     }
@@ -47,7 +50,7 @@ pub fn blank(names: &Names, document: &mut Value) -> bool {
             *document = Value::Null;
             true
         }
-        Value::Array(values) => values.iter_mut().fold(false, |changed, value| blank(names, value) || changed),
+        Value::Array(values) => values.iter_mut().map(|value| blank(names, value)).fold(false, BitOr::bitor),
         Value::Object(fields) => {
             let before = fields.len();
             fields.retain(|name, _| !names.are_in(name));
@@ -58,13 +61,155 @@ pub fn blank(names: &Names, document: &mut Value) -> bool {
     }
 }
 
+/// Whose a record is that an erasure would take away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// It names none of them.
+    Nobodys,
+    /// Theirs, or it does not say whose.
+    Theirs,
+    /// Somebody else's, who mentions them.
+    Anothers,
+}
+
+/// Fields by which a record says whose it is: Meta's of messages, statuses and contacts, and those of web events.
+const OWNERS: [&str; 11] = [
+    "from",
+    "from_user_id",
+    "to",
+    "to_user_id",
+    "recipient_id",
+    "recipient_user_id",
+    "wa_id",
+    "user_id",
+    "contact",
+    "phone",
+    "email",
+];
+
+/// The same, and weaker: several people may share a browser.
+const DEVICES: [&str; 1] = ["anonymous_id"];
+
+/// Whose a record is.
+#[must_use]
+pub fn whose(names: &Names, record: &Value) -> Whose {
+    if !names_in(names, record) {
+        return Whose::Nobodys;
+    }
+    for fields in [OWNERS.as_slice(), DEVICES.as_slice()] {
+        let mut owners = fields.iter().filter_map(|name| record.get(name)).filter(|owner| !owner.is_null()).peekable();
+        if owners.peek().is_some() {
+            return if owners.any(|owner| names_in(names, owner)) { Whose::Theirs } else { Whose::Anothers };
+        }
+    }
+    Whose::Theirs
+}
+
+/// What stands in an export for a record of somebody else that mentions the person.
+pub const WITHHELD: &str = "a record of somebody else that mentions this person";
+
+/// Fields of a notification that say where its records belong and not whose they are.
+const FRAME: [&str; 7] = ["object", "id", "time", "field", "messaging_product", "kind", "received_at"];
+
+/// The object of a notification that names the business number it is for.
+const METADATA: &str = "metadata";
+
+/// What a message tells of the people and nothing else: its lists with their records only. There is something just when
+/// [`names_in`] finds somebody, so that whatever an erasure takes away is shown.
+#[must_use]
+pub fn narrowed(names: &Names, document: &Value) -> Option<Value> {
+    match document {
+        Value::Object(fields) => {
+            let (mut kept, mut found) = (Map::new(), false);
+            for (name, value) in fields {
+                let part = match value {
+                    _ if names.are_in(name) => Some(value.clone()),
+                    Value::Array(records) if !ENVELOPES.contains(&name.as_str()) => records_of(names, records),
+                    other => narrowed(names, other),
+                };
+                found |= part.is_some();
+                let is_frame = name == METADATA || (FRAME.contains(&name.as_str()) && !value.is_object());
+                if let Some(part) = part.filter(|_| name != METADATA).or_else(|| is_frame.then(|| value.clone())) {
+                    kept.insert(name.clone(), part);
+                }
+            }
+            found.then_some(Value::Object(kept))
+        }
+        Value::Array(values) => {
+            let parts: Vec<Value> = values.iter().filter_map(|value| narrowed(names, value)).collect();
+            (!parts.is_empty()).then_some(Value::Array(parts))
+        }
+        one => names_in(names, one).then(|| one.clone()),
+    }
+}
+
+fn records_of(names: &Names, records: &[Value]) -> Option<Value> {
+    let theirs: Vec<Value> = records
+        .iter()
+        .filter_map(|record| match whose(names, record) {
+            Whose::Nobodys => None,
+            Whose::Theirs => Some(record.clone()),
+            Whose::Anothers => Some(Value::from(WITHHELD)),
+        })
+        .collect();
+    (!theirs.is_empty()).then_some(Value::Array(theirs))
+}
+
+/// The texts of a document that name one of them, each with its JSON pointer: what [`blank`] would blank.
+#[must_use]
+pub fn named_texts(names: &Names, document: &Value) -> Vec<(String, Value)> {
+    let mut found = Vec::new();
+    gather(names, document, &mut String::new(), &mut found);
+    found
+}
+
+fn gather(names: &Names, document: &Value, pointer: &mut String, found: &mut Vec<(String, Value)>) {
+    let length = pointer.len();
+    match document {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                pointer.push('/');
+                pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
+                if names.are_in(name) {
+                    found.push((pointer.clone(), value.clone()));
+                } else {
+                    gather(names, value, pointer, found);
+                }
+                pointer.truncate(length);
+            }
+        }
+        Value::Array(values) => {
+            for (place, value) in values.iter().enumerate() {
+                pointer.push('/');
+                pointer.push_str(&place.to_string());
+                gather(names, value, pointer, found);
+                pointer.truncate(length);
+            }
+        }
+        one if names_in(names, one) => found.push((pointer.clone(), one.clone())),
+        _ => {}
+    }
+}
+
+/// Whose a line of an audience or an import is; see [`erase_line`] for its forms and `region`.
+#[must_use]
+pub fn whose_line(names: &Names, line: &Value, region: Option<Region>) -> Whose {
+    let typed = line.get("phone").or_else(|| line.get(1)?.get("phone")).and_then(Value::as_str);
+    let number = typed.and_then(|typed| PhoneNumber::in_region(typed, region).ok());
+    let is_theirs = number.as_ref().is_some_and(|number| names.are_in(number.digits()));
+    match (is_theirs, names_in(names, line)) {
+        (true, _) => Whose::Theirs,
+        (false, false) => Whose::Nobodys,
+        (false, true) if number.is_some() => Whose::Anothers,
+        (false, true) => Whose::Theirs,
+    }
+}
+
 /// A line of an audience, of its skipped or held-out lines, or of an import, as `{…}` or `[line, {…}]`: whoever is named
 /// in it, it stays in its place and names nobody. A number that was typed without its country code is read as one of
 /// `region`. Whether it did.
 pub fn erase_line(names: &Names, line: &mut Value, region: Option<Region>) -> bool {
-    let typed = line.get("phone").or_else(|| line.get(1)?.get("phone")).and_then(Value::as_str);
-    let number = typed.and_then(|typed| PhoneNumber::in_region(typed, region).ok());
-    if !number.is_some_and(|number| names.are_in(number.digits())) && !names_in(names, line) {
+    if whose_line(names, line, region) == Whose::Nobodys {
         return false;
     }
     match line {
@@ -128,6 +273,66 @@ mod tests {
         assert_eq!(value["metadata"]["display_phone_number"], "15550783881");
         assert_eq!(body["entry"][0]["changes"][1]["value"], json!({"about": "erased", "n": null}));
         assert!(!erase_from_notification(&names(), &mut body), "a second time there is nothing left");
+    }
+
+    #[test]
+    fn of_a_notification_an_export_shows_the_records_of_the_person_and_nothing_of_others() {
+        let message = |from: &str, body: &str| json!({"from": from, "id": "wamid.X", "text": {"body": body}});
+        let value = json!({
+            "metadata": {"display_phone_number": "15550783881"},
+            "contacts": [{"wa_id": "60123456789"}, {"wa_id": "60123456780"}],
+            "messages": [message("60123456789", "hi"), message("60123456780", "call 60123456789"), message("60123456780", "x")],
+            "statuses": [{"recipient_id": "60123456780"}],
+            "about": "60123456780",
+        });
+        let change = |value: &Value| json!({"field": "messages", "value": value});
+        let other = json!({"messages": [message("60123456780", "x")]});
+        let body = json!({"object": "o", "entry": [{"id": "1", "changes": [change(&value), change(&other)]}]});
+        let expected = change(&json!({
+            "metadata": {"display_phone_number": "15550783881"},
+            "contacts": [{"wa_id": "60123456789"}],
+            "messages": [message("60123456789", "hi"), WITHHELD],
+        }));
+        assert_eq!(
+            narrowed(&names(), &body),
+            Some(json!({"object": "o", "entry": [{"id": "1", "changes": [expected]}]}))
+        );
+    }
+
+    #[test]
+    fn an_export_shows_something_of_whatever_an_erasure_changes() {
+        let documents = [
+            json!({"entry": [{"changes": [{"value": {"metadata": {"n": "60123456789"}}}]}]}),
+            json!({"60123456789": {"a": 1}}),
+            json!({"a": {"b": [{"c": 60_123_456_789_i64}]}}),
+            json!([["60123456789"]]),
+            json!({"id": "60123456780", "entry": [], "a": [["b"]]}),
+            json!("60123456780"),
+        ];
+        for document in documents {
+            let mut left = document.clone();
+            let from_notification = erase_from_notification(&names(), &mut left);
+            let changed = blank(&names(), &mut left) || from_notification;
+            assert_eq!(narrowed(&names(), &document).is_some(), changed, "{document}");
+            assert_eq!(named_texts(&names(), &document).is_empty(), !changed, "{document}");
+        }
+        let document = json!({"errors": [{"reason": "x"}, {"a/b": "of 60123456789"}]});
+        assert_eq!(named_texts(&names(), &document), [("/errors/1/a~1b".to_owned(), json!("of 60123456789"))]);
+    }
+
+    #[test]
+    fn a_line_is_its_numbers_whatever_else_it_mentions() {
+        let line = |phone: &str, name: &str| json!({"phone": phone, "name": name});
+        for (line, expected) in [
+            (line("+60123456789", "A"), Whose::Theirs),
+            (line("012-345 6789", "A"), Whose::Theirs),
+            (json!([4, line("012-345 6789", "A")]), Whose::Theirs),
+            (line("+60123456780", "mother of 60123456789"), Whose::Anothers),
+            (line("no number", "60123456789"), Whose::Theirs),
+            (line("+60123456780", "B"), Whose::Nobodys),
+        ] {
+            assert_eq!(whose_line(&names(), &line, "MY".parse().ok()), expected, "{line}");
+        }
     }
 
     #[test]

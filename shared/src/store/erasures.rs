@@ -5,16 +5,17 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use super::expression::{Update, Updated};
 use super::{Core, Item, Listed, StoreError, attribute, keys, read, text, unavailable, write};
 use crate::attempt::{Attempt, Erased};
-use crate::erasure::{ERASED, Erasure, Names, PassUnderWay};
-use crate::id::{ErasureId, WorkspaceId};
+use crate::contact::alias::Kind;
+use crate::erasure::{ERASED, Erasure, Names, PassUnderWay, Person};
+use crate::id::{ContactId, ErasureId, WorkspaceId};
 use crate::phone::PhoneNumber;
 use crate::time::UnixMillis;
 
 /// A row as it was read from the whole table.
 #[derive(Clone)]
 pub struct Row {
-    key: keys::Key,
-    item: Item,
+    pub(super) key: keys::Key,
+    pub(super) item: Item,
 }
 
 impl Row {
@@ -39,16 +40,22 @@ impl Row {
         }
     }
 
-    /// Whether it names one of them.
+    /// Whether it names one of them and is not to do so once they are erased.
     #[must_use]
     pub fn names(&self, names: &Names) -> bool {
-        fate(&self.key).1 != Fate::Stays && self.item.values().any(|value| named_in(names, value))
+        fate(&self.key).1 != Fate::Stays && self.mentions(names)
+    }
+
+    /// Whether it names one of them, also where an erasure leaves it: an export shows that as well.
+    #[must_use]
+    pub fn mentions(&self, names: &Names) -> bool {
+        self.item.values().any(|value| named_in(names, value))
     }
 }
 
 /// What becomes of a row that names somebody who is erased.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fate {
+pub(super) enum Fate {
     /// It names people by our ids only, and says what was done: it stays.
     Stays,
     /// It is removed.
@@ -61,7 +68,9 @@ enum Fate {
     Blanked,
 }
 
-fn fate(keys::Key { pk, sk }: &keys::Key) -> (&'static str, Fate) {
+/// A row's kind, what a report counts it under, and what becomes of it. A kind that is not in the list is removed when it names
+/// somebody: a new kind of row is thus never forgotten, and has to say so here if it is to stay.
+pub(super) fn fate(keys::Key { pk, sk }: &keys::Key) -> (&'static str, Fate) {
     let mut parts = pk.split('#');
     let kind = if parts.next() == Some("WS") { parts.nth(1) } else { None };
     match kind {
@@ -69,7 +78,17 @@ fn fate(keys::Key { pk, sk }: &keys::Key) -> (&'static str, Fate) {
         Some("ACTIVITY") => ("events", Fate::Click),
         Some("ALIAS") if sk.starts_with(keys::TOUCH_PREFIX) => ("touches", Fate::Goes),
         Some("ALIAS") => ("aliases", Fate::Goes),
+        Some("CONTACT") if sk.starts_with(keys::CONVERSATION_PREFIX) => ("conversations", Fate::Goes),
+        // The identifiers among them, and that a word for or against messages was answered.
         Some("CONTACT") => ("contacts", Fate::Goes),
+        Some("CONTACTS_BY_NAME" | "CONTACTS_BY_TAG" | "CONTACTS_BY_PERSONA") => ("found_by", Fate::Goes),
+        // What is posted to others names the person by our id; a parcel that finds no delivery posts none.
+        Some("DELIVERY") => ("deliveries", Fate::Goes),
+        // The replies to requests that may be repeated.
+        Some("IDEMPOTENCY") => ("replies", Fate::Goes),
+        Some("EXPORT") => ("exports", Fate::Goes),
+        // Hashes and times; they name somebody only by accident.
+        Some("EVENT_ID" | "SEEN") => ("first_sights", Fate::Goes),
         Some("AUDIT") => ("audit", Fate::Stays),
         Some("ERASURES") => ("erasures", Fate::Stays),
         Some("ACCOUNT" | "CAMPAIGN" | "IMPORT" | "MEDIA" | "WABA" | "SETTINGS" | "WEBHOOKS") | None => {
@@ -106,6 +125,32 @@ fn blanked(names: &Names, value: &AttributeValue) -> AttributeValue {
 }
 
 impl Core {
+    /// By what the person of this contact is known: all contacts that are theirs, and every identifier that is theirs or
+    /// nobody's. `None` when there is no such contact.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn person_of(&self, workspace: WorkspaceId, contact: ContactId) -> Result<Option<Person>, StoreError> {
+        let Some(family) = self.family_of(workspace, contact).await? else { return Ok(None) };
+        let mut person = Person { contacts: family.ids().collect(), ..Person::default() };
+        for known in self.aliases_of(workspace, &family).await? {
+            // A number that is somebody else's now names them, and not this person.
+            let owner = self.owner_of(workspace, std::slice::from_ref(&known.alias)).await?;
+            if owner.is_none_or(|owner| person.contacts.contains(&owner)) {
+                let value = known.alias.value().to_owned();
+                _ = if known.alias.kind() == Kind::Phone {
+                    person.digits.insert(value)
+                } else {
+                    person.others.insert(value)
+                };
+            }
+        }
+        for member in family.members() {
+            person.digits.extend(member.phone.iter().map(|phone| phone.digits().to_owned()));
+        }
+        Ok(Some(person))
+    }
+
     /// Notes an erasure that was asked for; a repeat changes nothing.
     ///
     /// # Errors
@@ -281,3 +326,6 @@ fn attempt(names: &Names, item: &Item, now: UnixMillis) -> Result<Update, StoreE
     }
     Ok(update)
 }
+
+#[cfg(test)]
+mod tests;

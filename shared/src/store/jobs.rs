@@ -141,5 +141,6 @@ fn key(command: &DispatchCommand) -> keys::Key {
         | DispatchCommand::Plan { campaign, .. } => keys::job(campaign),
         DispatchCommand::Import { import, .. } => keys::job(import),
         DispatchCommand::Erase { workspace } => keys::job(format_args!("ERASE#{workspace}")),
+        DispatchCommand::Export { contact, .. } => keys::job(format_args!("EXPORT#{contact}")),
     }
 }

@@ -579,6 +579,12 @@ pub fn erasure_pass(workspace: WorkspaceId) -> Key {
     Key::new(erasures_pk(workspace), "PASS")
 }
 
+/// The export of what is held about a contact's person; there is one at a time.
+#[must_use]
+pub fn export(workspace: WorkspaceId, contact: ContactId) -> Key {
+    Key::new(format!("WS#{workspace}#EXPORT#{contact}"), "EXPORT")
+}
+
 /// When an id was made.
 #[must_use]
 pub fn time_of(ulid: ulid::Ulid) -> UnixMillis {

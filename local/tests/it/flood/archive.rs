@@ -94,7 +94,7 @@ impl Found<'_> {
         let wamid = status["id"].as_str()?;
         if let Some(n) = wamid.strip_prefix("wamid.broken.") {
             let n = n.parse().ok()?;
-            (status.to_string() == wire::broken(n)).then_some(())?;
+            (*status == serde_json::from_str::<Value>(&wire::broken(n)).ok()?).then_some(())?;
             return self.mark(n, |update| matches!(update, Update::Broken));
         }
         let (_, n) = wamid.rsplit_once('I')?;

@@ -34,7 +34,7 @@ const VISIBILITY_S: i32 = 2;
 
 /// Nothing waits long here: the claims are short, and so is the time after which an unknown attempt is looked up.
 const CALL_TIMEOUT_MS: u64 = 1_000;
-const UNKNOWN_GRACE_S: u64 = 1;
+const UNKNOWN_GRACE_S: u64 = 3;
 
 /// How an invocation ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

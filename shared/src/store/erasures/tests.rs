@@ -1,0 +1,111 @@
+//! Held against every key that the store makes: what of it can name a person, and what becomes of such a row.
+
+use super::*;
+use crate::activity::custom::Source;
+use crate::activity::id_of;
+use crate::attempt::{AttemptKey, Seq, Shard};
+use crate::campaign::PageNumber;
+use crate::contact::alias::Alias;
+use crate::erasure::Person;
+use crate::id::{AuditId, CampaignId, DeliveryId, EventId, MediaId, UploadId, WebhookId};
+use crate::store::keys::{self, Key};
+
+const WORKSPACE: WorkspaceId = WorkspaceId::FIRST;
+const DIGITS: &str = "60123456789";
+const EMAIL: &str = "aisha@example.com";
+
+fn contact() -> ContactId {
+    "ctc_01J00000000000000000000000".parse().unwrap()
+}
+
+fn names() -> Names {
+    let digits = [DIGITS.to_owned()].into();
+    let others = [EMAIL.to_owned(), "anonymous-7".to_owned(), "US.13491208655302741918".to_owned()].into();
+    Names::of([&Person { contacts: [contact()].into(), digits, others }]).unwrap()
+}
+
+fn row(key: Key, more: &[(&str, &str)]) -> Row {
+    let mut item = key.clone().item();
+    item.extend(more.iter().map(|(name, value)| ((*name).to_owned(), text(value))));
+    Row { key, item }
+}
+
+/// A row at each kind of key that can hold something about a person, with its kind; it names them in its key or in what it
+/// holds.
+fn about_the_person() -> Vec<(&'static str, Fate, Row)> {
+    let at = UnixMillis(1_790_000_000_000);
+    let (id, account) = (id_of(at, &["x"]), "acc_01J00000000000000000000000".parse().unwrap());
+    let campaign: CampaignId = "cmp_01J00000000000000000000000".parse().unwrap();
+    let attempt = AttemptKey { workspace: WORKSPACE, campaign, shard: Shard(0), seq: Seq(3) };
+    let owned = [("contact", "ctc_01J00000000000000000000000")];
+    let phone = [("phone", "+60123456789")];
+    let named = |key: Key| row(key, &[]);
+    let found_by = |pk: String| row(Key::new(pk, format!("aisha#{}", contact())), &[]);
+    vec![
+        ("attempts", Fate::Attempt, row(keys::attempt(&attempt), &phone)),
+        ("events", Fate::Click, row(keys::event(Some(WORKSPACE), Some(account), id, at), &owned)),
+        ("events", Fate::Click, row(keys::event(None, None, id, at), &[("from", DIGITS)])),
+        ("touches", Fate::Goes, named(keys::touch(WORKSPACE, DIGITS, campaign))),
+        ("aliases", Fate::Goes, named(keys::phone_alias(WORKSPACE, DIGITS))),
+        ("aliases", Fate::Goes, named(keys::alias(WORKSPACE, &Alias::email(EMAIL).unwrap()))),
+        ("contacts", Fate::Goes, named(keys::contact_alias(WORKSPACE, contact(), &Alias::email(EMAIL).unwrap()))),
+        ("contacts", Fate::Goes, named(keys::contact(WORKSPACE, contact()))),
+        ("conversations", Fate::Goes, named(keys::conversation(WORKSPACE, contact(), account))),
+        ("contacts", Fate::Goes, named(keys::confirmation(WORKSPACE, contact(), "out"))),
+        ("found_by", Fate::Goes, found_by(keys::contacts_by_name_pk(WORKSPACE, 'a'))),
+        ("found_by", Fate::Goes, found_by(keys::contacts_by_tag_pk(WORKSPACE, Shard(1), "vip"))),
+        ("found_by", Fate::Goes, found_by(keys::contacts_by_persona_pk(WORKSPACE, Shard(1), "buyer"))),
+        ("deliveries", Fate::Goes, row(keys::delivery(WORKSPACE, DeliveryId::new(at)), &owned)),
+        ("replies", Fate::Goes, row(keys::idempotency(WORKSPACE, "h"), &[("reply", DIGITS)])),
+        ("exports", Fate::Goes, named(keys::export(WORKSPACE, contact()))),
+        ("first_sights", Fate::Goes, row(keys::own_event_id(WORKSPACE, Source::Web, "x"), &[("x", DIGITS)])),
+        ("first_sights", Fate::Goes, row(keys::first_seen(Some(WORKSPACE), None, "h"), &[("x", DIGITS)])),
+        ("first_sights", Fate::Goes, row(keys::first_seen(None, None, "h"), &[("x", DIGITS)])),
+        ("others", Fate::Goes, row(keys::expected_upload(WORKSPACE, UploadId::new(at)), &[("x", DIGITS)])),
+        ("definitions", Fate::Blanked, row(keys::campaign(WORKSPACE, campaign), &[("name", "for 60123456789")])),
+        ("definitions", Fate::Blanked, row(keys::page(WORKSPACE, campaign, PageNumber(0)), &phone)),
+        ("definitions", Fate::Blanked, row(keys::import(WORKSPACE, crate::id::ImportId::new(at)), &phone)),
+        ("definitions", Fate::Blanked, row(keys::account(WORKSPACE, account), &phone)),
+        ("definitions", Fate::Blanked, row(keys::throttle(WORKSPACE, account), &phone)),
+        ("definitions", Fate::Blanked, row(keys::probes(WORKSPACE, account, "2026-09-21"), &phone)),
+        ("definitions", Fate::Blanked, row(keys::media(WORKSPACE, MediaId::new(at)), &phone)),
+        ("definitions", Fate::Blanked, row(keys::template(WORKSPACE, "1", "n", "en"), &phone)),
+        ("definitions", Fate::Blanked, row(keys::consent_settings(WORKSPACE), &phone)),
+        ("definitions", Fate::Blanked, row(keys::webhook(WORKSPACE, WebhookId::new(at)), &phone)),
+        ("definitions", Fate::Blanked, row(keys::endpoint(WORKSPACE, WebhookId::new(at)), &phone)),
+        ("definitions", Fate::Blanked, row(keys::number_route("1"), &phone)),
+        ("definitions", Fate::Blanked, named(keys::job(format_args!("EXPORT#{}", contact())))),
+    ]
+}
+
+#[test]
+fn whatever_row_names_a_person_has_a_kind_and_does_not_stay_as_it_is() {
+    for (kind, expected, row) in about_the_person() {
+        assert_eq!((row.kind(), fate(&row.key).1), (kind, expected), "{:?}", row.key);
+        assert!(row.names(&names()), "{:?}", row.key);
+        assert!(row.concerns(WORKSPACE), "{:?}", row.key);
+    }
+}
+
+#[test]
+fn what_was_done_stays_and_an_export_sees_it_all_the_same() {
+    let at = UnixMillis(1_790_000_000_000);
+    for key in [keys::audit(WORKSPACE, AuditId::new(at)), keys::erasure(WORKSPACE, ErasureId::new(at))] {
+        let row = row(key, &[("contact", "ctc_01J00000000000000000000000")]);
+        assert!(!row.names(&names()) && row.mentions(&names()), "{:?}", row.key);
+    }
+}
+
+#[test]
+fn a_row_of_another_workspace_is_not_looked_at() {
+    let other = WorkspaceId::new(UnixMillis(1));
+    assert!(!row(keys::contact(other, contact()), &[]).concerns(WORKSPACE));
+    let id: EventId = id_of(UnixMillis(1), &["x"]);
+    assert!(row(keys::event(None, None, id, UnixMillis(1)), &[]).concerns(WORKSPACE));
+}
+
+#[test]
+fn only_the_texts_that_name_the_person_are_blanked() {
+    let value = AttributeValue::L(vec![text("of 60123456789"), text("of 60123456780")]);
+    assert_eq!(blanked(&names(), &value), AttributeValue::L(vec![text(ERASED), text("of 60123456780")]));
+}
