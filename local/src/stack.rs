@@ -308,6 +308,8 @@ fn settings_of(credentials: &Credentials, base_url: &str, graph_url: &str) -> BT
         ("ADMIN_API_KEY_SHA256".to_owned(), KeyHash::of(&credentials.admin_key).to_string()),
         ("PAGE_FORGOTTEN_AFTER_S".to_owned(), PAGE_FORGOTTEN_AFTER_S.to_string()),
         ("ERASURE_SETTLES_AFTER_S".to_owned(), ERASURE_SETTLES_AFTER_S.to_string()),
+        // Here the queue shares a machine with everything else, and nobody is abroad.
+        ("CLICK_PATIENCE_MS".to_owned(), 5_000.to_string()),
         // The embedded S3 has no lifecycle rules.
         ("SWEEP_TEMPORARY".to_owned(), true.to_string()),
         // Whoever runs the stack here may call what is here, such as n8n on this machine.

@@ -16,8 +16,9 @@ use self::audience::AudienceSource;
 pub use self::lifecycle::Status;
 pub use self::message::Message;
 use crate::attempt::{AttemptKey, Money, Seq, Shard};
-use crate::id::{AccountId, CampaignId, WorkspaceId};
+use crate::id::{AccountId, CampaignId, TrackedLinkId, WorkspaceId};
 use crate::link::code::LinkId;
+use crate::link::utm::Utm;
 use crate::local_time::{LocalTime, QuietHours};
 use crate::phone::PhoneNumber;
 use crate::price::Regions;
@@ -137,6 +138,9 @@ pub struct Schedule {
 pub struct CampaignLink {
     /// Its number in the deployment.
     pub id: LinkId,
+    /// Its id as the API names it; absent on campaigns of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link_id: Option<TrackedLinkId>,
     /// The destination as written in the message.
     pub url: String,
 }
@@ -191,6 +195,9 @@ pub struct Campaign {
     /// Whether the destinations of its links are told which click it was; see [`crate::link::click_id`].
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub append_click_id: bool,
+    /// What its links add to their destinations.
+    #[serde(default, skip_serializing_if = "Utm::is_empty")]
+    pub utm: Utm,
     /// Everyone in the audience as given, the skipped ones included.
     pub recipients: u32,
     /// Lines of the audience that were not planned.

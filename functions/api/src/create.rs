@@ -6,6 +6,7 @@ use shared::attempt::Money;
 use shared::campaign::{Campaign, Category, OnUnknown, Schedule, Status, Variant};
 use shared::http::problem::{FieldError, Problem};
 use shared::id::{AccountId, CampaignId, WorkspaceId};
+use shared::link::utm::{MAX_UTM_CHARS, Utm};
 use shared::price::Regions;
 use shared::time::UnixMillis;
 
@@ -47,6 +48,8 @@ pub(crate) struct NewCampaign {
     #[serde(default)]
     append_click_id: bool,
     #[serde(default)]
+    utm: Utm,
+    #[serde(default)]
     holdout_percent: Option<u8>,
     #[serde(default)]
     on_unknown: OnUnknown,
@@ -86,6 +89,7 @@ pub(crate) fn draft(workspace: WorkspaceId, id: CampaignId, new: NewCampaign) ->
         test_of: None,
         links: Vec::new(),
         append_click_id: new.append_click_id,
+        utm: new.utm,
         recipients: 0,
         skipped: 0,
         holdout: 0,
@@ -141,6 +145,9 @@ fn check(new: &NewCampaign) -> Result<Vec<String>, Problem> {
             Ok(found) => urls.extend(found),
             Err(reason) => wrong(format!("/variants/{index}/message"), reason.to_string()),
         }
+    }
+    for name in new.utm.faults() {
+        wrong(format!("/utm/{name}"), format!("must have 1 to {MAX_UTM_CHARS} characters"));
     }
     if new.messages_per_second == Some(0) {
         wrong("/messages_per_second".to_owned(), "must be at least 1".to_owned());

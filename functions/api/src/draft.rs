@@ -14,10 +14,10 @@ use shared::http::problem::{FieldError, Problem};
 use shared::id::MediaId;
 use shared::link::code::RecipientSeq;
 use shared::link::targets::Targets;
-use shared::link::utm::Utm;
 use shared::link::{Link, candidate};
 use shared::price::estimate_regions;
 use shared::queue::DispatchCommand;
+use shared::store::keys::time_of;
 use shared::time::UnixMillis;
 
 use crate::Api;
@@ -228,7 +228,7 @@ async fn make_links(
             campaign: Some(campaign.id),
             url: url.clone(),
             targets: Targets::default(),
-            utm: Utm::default(),
+            utm: campaign.utm.clone(),
             domain: domain.clone(),
             alias: None,
             kid: api.links.newest_kid(),
@@ -238,7 +238,8 @@ async fn make_links(
             password: None,
             valid_until: None,
             revoked_at: None,
-            created_at: UnixMillis::now(),
+            // The same for every run of the same request: it is a part of the link's id.
+            created_at: time_of(campaign.id.ulid()),
         };
         let mut tries = 0;
         while !api.core.create_link(&link).await? {
@@ -252,7 +253,7 @@ async fn make_links(
             }
             link.id = candidate(campaign.id.ulid(), url, tries);
         }
-        links.push(CampaignLink { id: link.id, url: url.clone() });
+        links.push(CampaignLink { id: link.id, link_id: Some(link.public_id()), url: url.clone() });
     }
     Ok(links)
 }

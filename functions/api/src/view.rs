@@ -7,6 +7,7 @@ use shared::account::{Account, AccountPausedBy, AccountStatus, Limits, Quality};
 use shared::attempt::Money;
 use shared::campaign::{Campaign, Category, OnUnknown, PausedBy, Planning, Schedule, Status, Variant};
 use shared::id::{AccountId, CampaignId};
+use shared::link::utm::Utm;
 use shared::safety::Safety;
 use shared::store::Listed;
 use shared::time::{UnixMillis, rfc3339};
@@ -100,6 +101,7 @@ pub(crate) struct CampaignView<'a> {
     test_of: Option<CampaignId>,
     links: Vec<Value>,
     append_click_id: bool,
+    utm: &'a Utm,
     status: Status,
     status_reason: Option<&'a str>,
     paused_by: Option<PausedBy>,
@@ -134,8 +136,13 @@ impl<'a> From<&'a Campaign> for CampaignView<'a> {
             error_threshold: campaign.error_threshold,
             budget: campaign.budget.as_ref(),
             test_of: campaign.test_of,
-            links: campaign.links.iter().map(|link| json!({"id": link.id, "url": link.url})).collect(),
+            links: campaign
+                .links
+                .iter()
+                .map(|link| json!({"id": link.id, "link_id": link.link_id, "url": link.url}))
+                .collect(),
             append_click_id: campaign.append_click_id,
+            utm: &campaign.utm,
             status: campaign.status,
             status_reason: campaign.status_reason.as_deref(),
             paused_by: campaign.paused_by,

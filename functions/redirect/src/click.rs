@@ -17,9 +17,6 @@ use url::Url;
 
 use crate::Redirect;
 
-/// How long the click may take to be queued before the person goes on without it.
-const QUEUE_PATIENCE: Duration = Duration::from_millis(250);
-
 /// Longest client hint and host of a referrer kept, in bytes.
 const MAX_HINT_BYTES: usize = 32;
 const MAX_HOST_BYTES: usize = 253;
@@ -96,11 +93,11 @@ pub(crate) async fn queue(redirect: &Redirect, click: Click, end: &str) {
     let (id, at_ms, method, prefetch) = (click.id, click.at.0, click.method.clone(), click.prefetch);
     let (link, recipient) = (click.link.get(), click.recipient.map(|(_, seq)| seq.0));
     let message = Inbound::Click(Box::new(click));
-    let queued = tokio::time::timeout(QUEUE_PATIENCE, redirect.events.send(&message, Duration::ZERO)).await;
+    let queued = tokio::time::timeout(redirect.patience, redirect.events.send(&message, Duration::ZERO)).await;
     let reason = match queued {
         Ok(Ok(())) => return,
         Ok(Err(error)) => error.to_string(),
-        Err(_) => format!("no answer within {} ms", QUEUE_PATIENCE.as_millis()),
+        Err(_) => format!("no answer within {} ms", redirect.patience.as_millis()),
     };
     tracing::error!(
         click = %id, code = end, link, recipient, at_ms, method, prefetch, reason, "a click was not queued"

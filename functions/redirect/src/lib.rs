@@ -10,6 +10,8 @@ mod password;
 mod platform;
 mod site;
 
+use std::time::Duration;
+
 use http::{HeaderValue, Method, StatusCode, header};
 use lambda_http::{Body, Request, Response};
 use shared::aws::Clients;
@@ -33,6 +35,9 @@ const MOST_LINKS: usize = 10_000;
 const MOST_ALIASES: usize = 10_000;
 const MOST_DOMAINS: usize = 1_000;
 
+/// How long a click may take to be queued before the person goes on without it, unless a setting says otherwise.
+const DEFAULT_PATIENCE_MS: u64 = 250;
+
 /// What the function is told by its environment.
 pub struct Config {
     core_table: String,
@@ -40,12 +45,14 @@ pub struct Config {
     link_keys: KeyRing,
     link_base_url: Option<Url>,
     edge_secret: Option<String>,
+    patience: Duration,
 }
 
 impl Config {
     /// Reads `CORE_TABLE`, `EVENTS_QUEUE_URL`, `LINK_KEYS` and, optionally, `LINK_BASE_URL`: on its host, and no other that is
     /// not a workspace's, are the deployment's own links (without it, on any), and `EDGE_SECRET`: what our own CloudFront
-    /// distribution sends as `x-edge-secret`, so that its viewer headers can be believed.
+    /// distribution sends as `x-edge-secret`, so that its viewer headers can be believed. `CLICK_PATIENCE_MS` (250) is how long
+    /// a click may take to be queued before the person goes on without it.
     ///
     /// # Errors
     /// With everything that is missing or malformed.
@@ -55,6 +62,7 @@ impl Config {
         let link_keys = settings.required("LINK_KEYS");
         let link_base_url = settings.optional("LINK_BASE_URL");
         let edge_secret = settings.optional("EDGE_SECRET");
+        let patience_ms = settings.or("CLICK_PATIENCE_MS", DEFAULT_PATIENCE_MS);
         settings.finish(|| {
             Some(Self {
                 core_table: core_table?,
@@ -62,6 +70,7 @@ impl Config {
                 link_keys: link_keys?,
                 link_base_url,
                 edge_secret,
+                patience: Duration::from_millis(patience_ms),
             })
         })
     }
@@ -74,6 +83,7 @@ pub struct Redirect {
     links: ShortLinks,
     default_host: Option<String>,
     edge_secret: Option<String>,
+    patience: Duration,
     rows: Cache<LinkId, Link>,
     aliases: Cache<AliasKey, LinkId>,
     domains: Cache<DomainName, LinkDomain>,
@@ -90,6 +100,7 @@ impl Redirect {
             links: ShortLinks::new("", config.link_keys),
             default_host: config.link_base_url.as_ref().and_then(Url::host_str).map(str::to_owned),
             edge_secret: config.edge_secret,
+            patience: config.patience,
             rows: Cache::of(MOST_LINKS),
             aliases: Cache::of(MOST_ALIASES),
             domains: Cache::of(MOST_DOMAINS),

@@ -18,6 +18,7 @@ mod interruption;
 mod persistence;
 mod planning_speed;
 mod rate;
+mod redirect_speed;
 mod s3;
 mod scenarios;
 mod sqs;

@@ -3,6 +3,7 @@
 
 use shared::campaign::{Campaign, Category, Message, OnUnknown, PageNumber, PausedBy, Schedule, Status, Variant};
 use shared::id::{CampaignId, WorkspaceId};
+use shared::link::utm::Utm;
 use shared::store::Transition;
 use shared::time::UnixMillis;
 
@@ -34,6 +35,7 @@ pub(crate) fn campaign(id: CampaignId, workspace: WorkspaceId) -> Campaign {
         test_of: None,
         links: Vec::new(),
         append_click_id: false,
+        utm: Utm::default(),
         recipients: 10,
         skipped: 0,
         pages: 1,

@@ -382,7 +382,7 @@ pub fn link_alias(site: &Site, alias: &LinkAlias) -> Key {
         Site::Shared => "SHARED".to_owned(),
         Site::Own { workspace, domain } => format!("{workspace}#{domain}"),
     };
-    Key::new(format!("LINK#ALIAS#{scope}#{alias}"), "ALIAS")
+    Key::new(format!("LINK#ALIAS#{scope}#{alias}"), "LINK_ALIAS")
 }
 
 /// Whose a domain for short links is.

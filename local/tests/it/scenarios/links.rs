@@ -1,14 +1,19 @@
 //! Free links, aliases, passwords and brand domains, as those who make them and those who follow them see them.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use local::api_client::ApiClient;
 use local::stack::{People, Stack};
 use reqwest::{Method, Response, StatusCode, redirect};
 use serde_json::{Value, json};
+use shared::aws::Clients;
+use shared::config::Settings;
+use shared::link::{Link, ShortLinks};
+use shared::store::{Core, schema};
 
 use super::web::BROWSER;
 use super::{account, stack, stored, until};
+use crate::support::memory;
 
 const IPHONE: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_7 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/26.0 Mobile/15E148 Safari/604.1";
 const WINDOWS: &str =
@@ -296,6 +301,34 @@ async fn all_links_of_a_campaign_are_revoked_at_once() {
         assert_eq!(answer.status(), StatusCode::NOT_FOUND);
     }
     stack.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_is_led_on_when_the_queue_does_not_answer() {
+    let engines = memory().await;
+    schema::create_missing(&engines.dynamodb(), "core", "rollup").await.unwrap();
+    let stored = json!({"v": 1, "id": 7, "workspace": "wsp_00000000000000000000000001", "url": "https://shop.example/offer", "kid": 1,
+        "recipients": 0, "shards": 1, "created_at": 0});
+    let link: Link = serde_json::from_value(stored).unwrap();
+    assert!(Core::new(engines.dynamodb(), "core").create_link(&link).await.unwrap());
+    // It takes connections and never says a word.
+    let silent = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let queue = format!("http://{}/events", silent.local_addr().unwrap());
+    let sqs = engines.sqs().config().to_builder().endpoint_url(&queue).build();
+    let clients = Clients { dynamodb: engines.dynamodb(), sqs: aws_sdk_sqs::Client::from_conf(sqs), s3: engines.s3() };
+    let keys = "1:000102030405060708090a0b0c0d0e0f";
+    let settings = [("CORE_TABLE", "core"), ("EVENTS_QUEUE_URL", &queue), ("LINK_KEYS", keys)];
+    let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let redirect = redirect::Redirect::new(redirect::Config::read(Settings::from_values(settings)).unwrap(), &clients);
+
+    let code = ShortLinks::new("", keys.parse().unwrap()).shared_code(&link).unwrap();
+    let request =
+        lambda_http::http::Request::get(format!("https://go.example/{code}")).body(lambda_http::Body::Empty).unwrap();
+    let begun = Instant::now();
+    let answer = redirect::handle(&redirect, request).await;
+    assert_eq!((answer.status().as_u16(), &answer.headers()["location"]), (302, "https://shop.example/offer"));
+    assert!(begun.elapsed() >= Duration::from_millis(250), "the queue was given its chance");
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread")]
