@@ -9,6 +9,7 @@ pub mod account_day;
 pub mod contribution;
 pub mod histogram;
 pub mod row;
+pub mod series;
 pub mod tally;
 pub mod unsent;
 

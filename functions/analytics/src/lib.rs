@@ -2,6 +2,7 @@
 //! and conversations, computed from their events; the health of accounts. Reads only.
 
 mod audit;
+mod breakdown;
 mod feed;
 mod health;
 mod journey;
@@ -83,6 +84,8 @@ pub fn router(analytics: Analytics) -> Router {
     Router::new()
         .route("/v1/audit", get(audit::list))
         .route("/v1/campaigns/{id}/report", get(campaign_report))
+        .route("/v1/campaigns/{id}/breakdown", get(breakdown::breakdown))
+        .route("/v1/campaigns/{id}/timeseries", get(breakdown::timeseries))
         .route("/v1/campaigns/{id}/recipients", get(people::list))
         .route("/v1/campaigns/{id}/recipients/{phone}", get(people::one))
         .route("/v1/campaigns/{id}/recipients/{phone}/send-response", get(people::send_response))

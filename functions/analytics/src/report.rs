@@ -278,7 +278,7 @@ impl Rate {
 }
 
 #[allow(clippy::cast_precision_loss, reason = "as above")]
-fn share(part: i64, whole: i64) -> Option<f64> {
+pub(crate) fn share(part: i64, whole: i64) -> Option<f64> {
     (whole > 0).then(|| round(part as f64 / whole as f64))
 }
 
@@ -288,7 +288,7 @@ fn round(value: f64) -> f64 {
 }
 
 /// What the frequent codes mean, in our words; Meta's own title is on the recipient.
-const fn title_of(code: i64) -> &'static str {
+pub(crate) const fn title_of(code: i64) -> &'static str {
     match code {
         0 => "Not sent, or failed without a code",
         100 => "Invalid parameter",
