@@ -1,6 +1,7 @@
 //! What a campaign has achieved, read from counters, and who its recipients are, read from rows; people's journeys, sessions
 //! and conversations, computed from their events; the health of accounts. Reads only.
 
+mod attribution;
 mod audit;
 mod breakdown;
 mod feed;
@@ -95,6 +96,7 @@ pub fn router(analytics: Analytics) -> Router {
         .route("/v1/contacts/{id}/conversations", get(talks::of_contact))
         .route("/v1/conversations", get(talks::of_account))
         .route("/v1/accounts/{id}/health", get(health::of_account))
+        .route("/v1/analytics/attribution", get(attribution::attribution))
         .route("/v1/analytics/response-times", get(talks::response_times))
         .route("/v1/analytics/sessions", get(talks::account_sessions))
         .route("/v1/events/quarantined", get(quarantined::list))
