@@ -28,7 +28,7 @@ use shared::http::problem::Problem;
 use shared::id::{AccountId, CampaignId, ContactId, EventId, WorkspaceId};
 use shared::time::UnixMillis;
 
-use self::found::{Conversion, Found, Told, whole_milliseconds};
+use self::found::{Conversion, Deadlines, Found, Told, whole_milliseconds};
 use self::lift::Buyers;
 use self::person::Person;
 use crate::feed::all_accounts;
@@ -36,6 +36,9 @@ use crate::{Analytics, span};
 
 /// How long conversions are looked for, of what an HTTP API waits (30 s).
 const LONGEST_SEARCH: Duration = Duration::from_secs(9);
+
+/// How long closed attempts are, from the beginning on.
+const LONGEST_SEARCH_OF_CLOSES: Duration = Duration::from_secs(12);
 
 /// How long all of it may take before it is cut; the last buyers and the lift come on top.
 const LONGEST: Duration = Duration::from_secs(18);
@@ -95,6 +98,8 @@ struct Credited {
     /// Of all conversions before this moment.
     until: UnixMillis,
     campaigns: BTreeMap<CampaignId, Campaign>,
+    /// Whether all closes until then were found, and all that the buyers did was read. If not, only a shorter span or a
+    /// single account shows the rest.
     complete: bool,
 }
 
@@ -118,7 +123,8 @@ pub(crate) async fn attribution(
         Some(account) => vec![None, Some(account)],
         None => all_accounts(&analytics, workspace).await?,
     };
-    let found = found::find(&analytics, workspace, &accounts, &span, begun + LONGEST_SEARCH).await?;
+    let deadlines = Deadlines { events: begun + LONGEST_SEARCH, closes: begun + LONGEST_SEARCH_OF_CLOSES };
+    let found = found::find(&analytics, workspace, &accounts, &span, deadlines).await?;
     let rules = Rules { workspace, account, windows, model };
     let mut credited = credited(&analytics, &rules, found, &span, begun + LONGEST).await?;
     let ids: Vec<CampaignId> = credited.sums.campaigns.keys().copied().collect();
@@ -132,6 +138,7 @@ pub(crate) async fn attribution(
         "to": span.end.to_rfc3339(),
         "covered_until": covered.end.to_rfc3339(),
         "truncated": covered.end < span.end || !credited.complete,
+        "complete": credited.complete,
         "account_id": account,
         "model": model,
         "windows_h": hours_of(&windows),

@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use super::{Core, FeedDay, Item, StoreError, keys, number, read_or_skip, text, unavailable};
 use crate::activity::Event;
 use crate::activity::feed::Position;
-use crate::attempt::{Attempt, AttemptKey, Seq, Shard};
+use crate::attempt::{Attempt, AttemptKey, Flag, Seq, Shard};
 use crate::id::{CampaignId, WorkspaceId};
 use crate::time::UnixMillis;
 
@@ -49,7 +49,8 @@ impl Core {
             .query()
             .table_name(&self.table)
             .key_condition_expression("pk = :pk AND sk BETWEEN :after AND :before")
-            .filter_expression("conversion = :yes")
+            .filter_expression("#conversion = :yes")
+            .expression_attribute_names("#conversion", "conversion")
             .set_expression_attribute_values(Some(values))
             .send()
             .await
@@ -87,7 +88,8 @@ impl Core {
             .query()
             .table_name(&self.table)
             .key_condition_expression("pk = :pk")
-            .filter_expression("closed.#at >= :from AND closed.#at < :until")
+            .filter_expression("#closed.#at >= :from AND #closed.#at < :until")
+            .expression_attribute_names("#closed", Flag::Closed.name())
             .expression_attribute_names("#at", "at")
             .set_expression_attribute_values(Some(values))
             .set_exclusive_start_key(after.map(|seq| keys::attempt(&key_of(seq)).item()))

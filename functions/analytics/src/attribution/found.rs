@@ -106,22 +106,31 @@ pub(super) struct Found {
     pub(super) closes_complete: bool,
 }
 
+/// When a search ends with what it has.
+#[derive(Clone, Copy)]
+pub(super) struct Deadlines {
+    /// That for events, which then are all up to a time.
+    pub(super) events: Instant,
+    /// That for closed attempts, which lie in no order of time.
+    pub(super) closes: Instant,
+}
+
 /// Looks through the feeds of these accounts (`None`: of the workspace) and through their closed attempts.
 pub(super) async fn find(
     analytics: &Analytics,
     workspace: WorkspaceId,
     accounts: &[Option<AccountId>],
     span: &Range<UnixMillis>,
-    deadline: Instant,
+    deadlines: Deadlines,
 ) -> Result<Found, StoreError> {
-    let (mut conversions, mut until) = reported(&analytics.core, workspace, accounts, span, deadline).await?;
+    let (mut conversions, mut until) = reported(&analytics.core, workspace, accounts, span, deadlines.events).await?;
     let of_recipients = conversions.iter().filter_map(|conversion| {
         let (campaign, seq) = conversion.recipient?;
         Some((campaign, seq, conversion.at))
     });
     let of_recipients: BTreeSet<_> = of_recipients.collect();
     let known = span.start..until;
-    let (closed, closes_complete) = closed(analytics, workspace, accounts, &known, deadline).await?;
+    let (closed, closes_complete) = closed(analytics, workspace, accounts, &known, deadlines.closes).await?;
     conversions
         .extend(closed.into_iter().filter_map(|(key, attempt)| Conversion::by_hand(key, attempt, &of_recipients)));
     // Of equal times those of the same campaign stay together, whichever partition answered first.
