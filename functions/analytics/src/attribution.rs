@@ -37,7 +37,7 @@ use crate::{Analytics, span};
 /// How long conversions are looked for, of what an HTTP API waits (30 s).
 const LONGEST_SEARCH: Duration = Duration::from_secs(9);
 
-/// How long closed attempts are, from the beginning on.
+/// The same for closed attempts, which are looked for next; from the beginning on as well.
 const LONGEST_SEARCH_OF_CLOSES: Duration = Duration::from_secs(12);
 
 /// How long all of it may take before it is cut; the last buyers and the lift come on top.
@@ -45,6 +45,9 @@ const LONGEST: Duration = Duration::from_secs(18);
 
 /// Buyers that are looked up between two looks at the clock.
 const CONVERSIONS_AT_ONCE: usize = 64;
+
+/// Campaigns of an answer whose lift is worked out, those with the most credit: each may read its list of the held-out.
+const MOST_LIFTS: usize = 20;
 
 /// The longest window that may be asked for: 90 days.
 const LONGEST_WINDOW_H: u64 = 2_160;
@@ -279,7 +282,7 @@ async fn campaigns(
         credited.sums.campaigns.keys().map(|id| (*id, credited.sums.of_campaign(*id))).collect();
     sums.sort_by_key(|(id, sum)| (std::cmp::Reverse(sum.parts), *id));
     let buyers = credited.buyers();
-    let mut rows = Vec::new();
+    let (mut rows, mut lifts) = (Vec::new(), 0);
     for (id, sum) in sums {
         let campaign = credited.campaigns.get(&id);
         let mut row = shown(&sum);
@@ -292,10 +295,11 @@ async fn campaigns(
             row
         });
         row["variants"] = variants.collect();
-        if let Some(campaign) = campaign
+        if let Some(campaign) = campaign.filter(|_| lifts < MOST_LIFTS)
             && let Some(lift) = lift::of(analytics, campaign, &buyers, covered).await?
         {
             row["lift"] = json!(lift);
+            lifts += 1;
         }
         rows.push(row);
     }
