@@ -8,7 +8,7 @@ use shared::attempt::{Evidence, Flag, Seq, Shard};
 use shared::store::FeedDay;
 use shared::time::UnixMillis;
 
-use crate::{NOW, Tables, WORKSPACE, account_id, attempt, attempt_key, campaign_id, moment};
+use crate::{NOW, Tables, WORKSPACE, attempt, attempt_key, campaign_id, moment};
 
 /// What a page told at so many seconds from now; as large as an event may be, so that a part holds few.
 fn told(second: i64, conversion: bool) -> Event {
