@@ -323,7 +323,7 @@ fn shown(sum: &Sum) -> Value {
 #[allow(clippy::cast_precision_loss, reason = "millionths of at most a few thousand conversions")]
 fn conversions(sum: &Sum) -> Value {
     let whole = u64::from(WHOLE);
-    if sum.parts % whole == 0 { json!(sum.parts / whole) } else { json!(sum.parts as f64 / f64::from(WHOLE)) }
+    if sum.parts.is_multiple_of(whole) { json!(sum.parts / whole) } else { json!(sum.parts as f64 / f64::from(WHOLE)) }
 }
 
 fn hours_of(windows: &Windows) -> Value {
