@@ -15,6 +15,8 @@ mod campaigns;
 mod claims;
 #[path = "store/contacts.rs"]
 mod contacts;
+#[path = "store/conversions.rs"]
+mod conversions;
 #[path = "store/counters.rs"]
 mod counters;
 #[path = "store/evidence.rs"]

@@ -1,16 +1,15 @@
 //! What two or more of Thirdtick's functions need: the domain's types and rules, and one module per outside world.
 //!
-//! Rules (`attempt`, `campaign`, `safety`, `local_time`, `region`, `price`, `throttle`, `link`, `rollup`, `journey`,
-//! `health`) are plain functions over plain types: no AWS types, no clock of their own. The outside worlds are `store`
-//! (DynamoDB), `queue` (SQS), `blob` (S3), `secrets`, `meta` (the Cloud API) and `http` (what our own API has in common).
-//! Rules (`attempt`, `campaign`, `safety`, `local_time`, `region`, `price`, `throttle`, `link`, `rollup`, `report`) are
-//! plain functions over plain types: no AWS types, no clock of their own. The outside worlds are `store` (DynamoDB),
-//! `queue` (SQS), `blob` (S3), `secrets`, `meta` (the Cloud API), `outbound` (addresses that users name) and `http` (what our own API has in common).
+//! Rules (`attempt`, `attribution`, `campaign`, `safety`, `local_time`, `region`, `price`, `throttle`, `link`, `rollup`,
+//! `journey`, `health`) are plain functions over plain types: no AWS types, no clock of their own. The outside worlds are
+//! `store` (DynamoDB), `queue` (SQS), `blob` (S3), `secrets`, `meta` (the Cloud API), `outbound` (addresses that users name)
+//! and `http` (what our own API has in common).
 
 pub mod account;
 pub mod activity;
 pub mod archive;
 pub mod attempt;
+pub mod attribution;
 pub mod audit;
 pub mod aws;
 pub mod blob;

@@ -10,6 +10,7 @@ pub mod click;
 pub mod contribution;
 pub mod histogram;
 pub mod row;
+pub mod series;
 pub mod tally;
 pub mod unsent;
 

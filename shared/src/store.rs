@@ -9,6 +9,7 @@ mod campaigns;
 mod consent;
 mod contacts;
 mod conversations;
+pub mod conversions;
 mod deliveries;
 mod erasures;
 mod exports;

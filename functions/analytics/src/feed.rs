@@ -171,7 +171,10 @@ pub(crate) async fn list(
 }
 
 /// The workspace's own events and those of all of its accounts.
-async fn all_accounts(analytics: &Analytics, workspace: WorkspaceId) -> Result<Vec<Option<AccountId>>, Problem> {
+pub(crate) async fn all_accounts(
+    analytics: &Analytics,
+    workspace: WorkspaceId,
+) -> Result<Vec<Option<AccountId>>, Problem> {
     let listed = analytics.core.accounts(workspace, None, ACCOUNTS).await?;
     if listed.more {
         return Err(Problem::invalid(

@@ -1,7 +1,9 @@
 //! What a campaign has achieved, read from counters, and who its recipients are, read from rows; people's journeys, sessions
 //! and conversations, computed from their events; the health of accounts. Reads only.
 
+mod attribution;
 mod audit;
+mod breakdown;
 mod feed;
 mod health;
 mod journey;
@@ -83,6 +85,8 @@ pub fn router(analytics: Analytics) -> Router {
     Router::new()
         .route("/v1/audit", get(audit::list))
         .route("/v1/campaigns/{id}/report", get(campaign_report))
+        .route("/v1/campaigns/{id}/breakdown", get(breakdown::breakdown))
+        .route("/v1/campaigns/{id}/timeseries", get(breakdown::timeseries))
         .route("/v1/campaigns/{id}/recipients", get(people::list))
         .route("/v1/campaigns/{id}/recipients/{phone}", get(people::one))
         .route("/v1/campaigns/{id}/recipients/{phone}/send-response", get(people::send_response))
@@ -92,6 +96,7 @@ pub fn router(analytics: Analytics) -> Router {
         .route("/v1/contacts/{id}/conversations", get(talks::of_contact))
         .route("/v1/conversations", get(talks::of_account))
         .route("/v1/accounts/{id}/health", get(health::of_account))
+        .route("/v1/analytics/attribution", get(attribution::attribution))
         .route("/v1/analytics/response-times", get(talks::response_times))
         .route("/v1/analytics/sessions", get(talks::account_sessions))
         .route("/v1/events/quarantined", get(quarantined::list))

@@ -131,8 +131,8 @@ struct Rates {
 
 /// A share with its Wilson 95 % interval.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-struct Rate {
-    value: Option<f64>,
+pub(crate) struct Rate {
+    pub(crate) value: Option<f64>,
     numerator: i64,
     denominator: i64,
     low: Option<f64>,
@@ -258,7 +258,7 @@ impl Rates {
 
 impl Rate {
     #[allow(clippy::cast_precision_loss, reason = "counts of people are far below 2^52")]
-    fn new(numerator: i64, denominator: i64) -> Self {
+    pub(crate) fn new(numerator: i64, denominator: i64) -> Self {
         if denominator <= 0 {
             return Self { value: None, numerator, denominator, low: None, high: None };
         }
@@ -278,17 +278,17 @@ impl Rate {
 }
 
 #[allow(clippy::cast_precision_loss, reason = "as above")]
-fn share(part: i64, whole: i64) -> Option<f64> {
+pub(crate) fn share(part: i64, whole: i64) -> Option<f64> {
     (whole > 0).then(|| round(part as f64 / whole as f64))
 }
 
 /// Four decimals: a hundredth of a percent.
-fn round(value: f64) -> f64 {
+pub(crate) fn round(value: f64) -> f64 {
     (value * 10_000.0).round() / 10_000.0
 }
 
 /// What the frequent codes mean, in our words; Meta's own title is on the recipient.
-const fn title_of(code: i64) -> &'static str {
+pub(crate) const fn title_of(code: i64) -> &'static str {
     match code {
         0 => "Not sent, or failed without a code",
         100 => "Invalid parameter",

@@ -45,7 +45,8 @@ pub(crate) fn read(from: Option<&str>, to: Option<&str>, now: UnixMillis) -> Res
     Ok(from..to)
 }
 
-fn moment(pointer: &str, text: &str) -> Result<UnixMillis, Problem> {
+/// Reads a time, or a day in UTC; `pointer` names the parameter.
+pub(crate) fn moment(pointer: &str, text: &str) -> Result<UnixMillis, Problem> {
     let whole = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() };
     let at: Result<UnixMillis, _> =
         shared::time::rfc3339::deserialize(serde::de::value::StringDeserializer::<serde::de::value::Error>::new(whole));

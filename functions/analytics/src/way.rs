@@ -10,8 +10,8 @@ use shared::http::problem::Problem;
 use shared::id::{AccountId, ContactId, EventId, WorkspaceId};
 use shared::journey::trace::Trace;
 use shared::phone::wa_id_variants;
-use shared::store::Core;
 use shared::store::keys::Key;
+use shared::store::{Core, StoreError};
 use shared::time::UnixMillis;
 
 /// Events of a person that are put in their order; each place takes about 300 bytes. Far above what people do.
@@ -50,6 +50,8 @@ pub(crate) struct Way {
     pub(crate) contact: ContactId,
     /// Under which ids their events are listed; its own first.
     pub(crate) contacts: Vec<ContactId>,
+    /// Every form of every number that is or was theirs, digits only.
+    pub(crate) numbers: BTreeSet<String>,
     /// Where their events lie, newest first.
     pub(crate) places: Vec<EventPlace>,
     /// The attempts to reach them.
@@ -58,15 +60,13 @@ pub(crate) struct Way {
     pub(crate) complete: bool,
 }
 
-/// The caller's contact of this id: the id that stands for the person, all ids that are theirs, and every number that is or
-/// was.
+/// Who a contact is: the id that stands for the person, all ids that are theirs, and every number that is or was.
 async fn person(
     core: &Core,
     workspace: WorkspaceId,
-    id: &str,
-) -> Result<(ContactId, Vec<ContactId>, BTreeSet<String>), Problem> {
-    let id: ContactId = id.parse().map_err(|_| Problem::not_found("contact"))?;
-    let family = core.family_of(workspace, id).await?.ok_or_else(|| Problem::not_found("contact"))?;
+    id: ContactId,
+) -> Result<Option<(ContactId, Vec<ContactId>, BTreeSet<String>)>, StoreError> {
+    let Some(family) = core.family_of(workspace, id).await? else { return Ok(None) };
     let given = family.members().filter_map(|contact| contact.phone.as_ref()).map(|phone| phone.digits().to_owned());
     let mut numbers: BTreeSet<String> = given.collect();
     for known in core.aliases_of(workspace, &family).await? {
@@ -74,13 +74,23 @@ async fn person(
             numbers.insert(known.alias.value().to_owned());
         }
     }
-    Ok((family.root.id, family.ids().collect(), numbers))
+    Ok(Some((family.root.id, family.ids().collect(), numbers)))
 }
 
 impl Way {
     /// The way of the caller's contact of this id.
     pub(crate) async fn of(core: &Core, workspace: WorkspaceId, id: &str) -> Result<Self, Problem> {
-        let (contact, contacts, numbers) = person(core, workspace, id).await?;
+        let id: ContactId = id.parse().map_err(|_| Problem::not_found("contact"))?;
+        Self::of_contact(core, workspace, id).await?.ok_or_else(|| Problem::not_found("contact"))
+    }
+
+    /// The way of a contact; `None` when there is no such contact.
+    pub(crate) async fn of_contact(
+        core: &Core,
+        workspace: WorkspaceId,
+        id: ContactId,
+    ) -> Result<Option<Self>, StoreError> {
+        let Some((contact, contacts, numbers)) = person(core, workspace, id).await? else { return Ok(None) };
         let (mut places, mut complete) = (Vec::new(), true);
         for contact in &contacts {
             let found = core.events_of_contact(workspace, *contact, MOST_EVENTS).await?;
@@ -98,7 +108,7 @@ impl Way {
             keys.extend(touches.iter().map(|touch| touch.attempt(workspace)));
         }
         let attempts = futures::stream::iter(keys)
-            .map(|key| async move { Ok::<_, Problem>(core.attempt(&key).await?.map(|attempt| (key, attempt))) })
+            .map(|key| async move { Ok::<_, StoreError>(core.attempt(&key).await?.map(|attempt| (key, attempt))) })
             .buffered(AT_ONCE)
             .try_collect::<Vec<_>>()
             .await?;
@@ -107,7 +117,7 @@ impl Way {
             attempt.contact.is_none_or(|contact| contacts.contains(&contact))
         });
         let attempts = theirs.collect();
-        Ok(Self { contact, contacts, places, attempts, complete })
+        Ok(Some(Self { contact, contacts, numbers: forms, places, attempts, complete }))
     }
 
     /// What sessions and conversations are told from: the newest events, and what became of our messages. `false`: there

@@ -1,8 +1,10 @@
 //! The whole stack over HTTP, as its users see it.
 
 mod accounts;
+mod attribution;
 mod audience;
 mod audit;
+mod breakdown;
 mod browser;
 mod consent;
 mod contacts;

@@ -242,6 +242,20 @@ mod tests {
     }
 
     #[test]
+    fn each_share_is_by_the_people_of_its_own_stage_and_clicks_without_a_person_have_none() {
+        let counts: Counts = [("clicked", 4), ("replied", 2), ("closed", 1), ("read", 9)]
+            .map(|(name, n)| (format!("0.{name}"), n))
+            .into();
+        // A link that machines followed ten times.
+        let clicks =
+            Counts::from([("raw".to_owned(), 14), ("machine.preview".to_owned(), 10), ("human".to_owned(), 9)]);
+        let counted = Tally::of([("TOTAL#00", &counts), ("CLICK#2026-11-21#00", &clicks)]).all();
+        let cost = Cost::shared(Spent { amount: Micros(1_000_000), unpriced: 0 }, &counted);
+        assert_eq!(cost.per_click, Some(Micros(250_000)), "by people who clicked, not by their clicks");
+        assert_eq!((cost.per_reply, cost.per_conversion), (Some(Micros(500_000)), Some(Micros(1_000_000))));
+    }
+
+    #[test]
     fn a_campaign_costs_what_its_variants_cost_at_the_rates_of_its_start() {
         let mut campaign = campaign();
         campaign.variants = ["A", "B"]

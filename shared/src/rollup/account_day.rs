@@ -2,15 +2,18 @@
 //! one campaign's attempts adds to one day (UTC), so it has one source like every counter item; a campaign that sends within a
 //! day adds one item a partition to those it has.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Contribution, CounterKey, Counts, add};
-use crate::attempt::{Attempt, AttemptKey, Flag, Moment, Stage, Standing};
-use crate::id::{AccountId, WorkspaceId};
+use crate::attempt::{Attempt, AttemptKey, Flag, Moment, Shard, Stage, Standing};
+use crate::id::{AccountId, CampaignId, WorkspaceId};
 use crate::time::UnixMillis;
 
 /// The view: what comes before the first `#` in a counter item's sort key.
 pub const VIEW: &str = "DAY";
+
+/// Attempts that were closed, by hand or by a conversion.
+const CLOSED: &str = "closed";
 
 /// Meta's codes of a limit that was met: too fast, too often to one person, too many messages that people report, held back
 /// for the recipient's sake, calls used up (Meta, error codes).
@@ -50,6 +53,9 @@ pub(super) fn of_attempt(contribution: &mut Contribution, key: &AttemptKey, atte
     if let Some(Moment { at, .. }) = attempt.opted_out {
         count(at, "opted_out", 1);
     }
+    if let Some(Moment { at, .. }) = attempt.closed {
+        count(at, CLOSED, 1);
+    }
     let present = attempt.failed.as_ref().filter(|_| attempt.standing() == Standing::Failed);
     let refused_now = present.is_some() && !attempt.reached(Stage::Sent);
     let earlier = attempt.earlier.iter().map(|earlier| (&earlier.failed, earlier.wamid.is_none()));
@@ -69,6 +75,18 @@ pub(super) fn of_attempt(contribution: &mut Contribution, key: &AttemptKey, atte
     if let Some(at) = last_try(attempt).filter(|_| attempt.refusals > 0) {
         count(at, &of_hour("limited", at), i64::from(attempt.refusals));
     }
+}
+
+/// In which partitions of which campaigns something was closed, from an account's counter items given as (sort key,
+/// counts): only there one has to look for what it was.
+#[must_use]
+pub fn closed_in<'a>(items: impl IntoIterator<Item = (&'a str, &'a Counts)>) -> BTreeSet<(CampaignId, Shard)> {
+    let partition = |sk: &str| {
+        let mut parts = sk.split('#').skip(2);
+        Some((parts.next()?.parse().ok()?, Shard(parts.next()?.parse().ok()?)))
+    };
+    let closed = items.into_iter().filter(|(_, counts)| counts.get(CLOSED).is_some_and(|n| *n > 0));
+    closed.filter_map(|(sk, _)| partition(sk)).collect()
 }
 
 /// When the stage was reached, by the earliest sign of it.
@@ -157,7 +175,7 @@ mod tests {
     use crate::attempt::claim::Release;
     use crate::attempt::earlier::EarlierTry;
     use crate::attempt::tests::claimed;
-    use crate::attempt::{Evidence, Failure, Seq, Shard};
+    use crate::attempt::{Evidence, Failure, Seq};
 
     /// 2026-09-21T23:59:50Z.
     const EVENING: i64 = 1_790_035_190;
@@ -210,6 +228,21 @@ mod tests {
             "DAY#2026-09-22 opted_out=1",
         ];
         assert_eq!(counted(&attempt), expected);
+    }
+
+    #[test]
+    fn what_was_closed_is_found_by_its_partition() {
+        let mut attempt = claimed();
+        attempt.learn(&Evidence::Flag(Flag::Closed, moment(0)));
+        assert_eq!(counted(&attempt), ["DAY#2026-09-21 closed=1"]);
+        let mut contribution = Contribution::new();
+        of_attempt(&mut contribution, &key(), &attempt);
+        attempt = claimed();
+        attempt.learn(&Evidence::Flag(Flag::Accepted, moment(0)));
+        of_attempt(&mut contribution, &AttemptKey { shard: Shard(4), ..key() }, &attempt);
+        assert_eq!(contribution.len(), 2);
+        let items = contribution.iter().map(|(key, counts)| (key.sk.as_str(), counts));
+        assert_eq!(closed_in(items), BTreeSet::from([(key().campaign, Shard(3))]));
     }
 
     #[test]
