@@ -103,7 +103,7 @@ pub(super) fn of_attempt(
 /// A person's click or reply, each time that there was one.
 fn of_event(event: &Event, variants: &BTreeMap<(CampaignId, Seq), VariantIndex>) -> Option<Touchpoint> {
     let (kind, campaign, recipient) = match &event.content {
-        Content::LinkClicked { campaign, recipient, visitor: Visitor::Human { .. }, .. } => {
+        Content::LinkClicked { campaign: Some(campaign), recipient, visitor: Visitor::Human { .. }, .. } => {
             (TouchKind::Click, *campaign, *recipient)
         }
         Content::MessageReceived { campaign: Some(campaign), recipient, .. } => {
