@@ -288,11 +288,8 @@ mod tests {
             "status": "draft", "next_page": 0, "done_before": 0, "created_at": 7,
         }))
         .unwrap();
-        campaign.links = vec![CampaignLink {
-            id: LinkId::new(7).unwrap(),
-            link_id: None,
-            url: "https://shop.example/".to_owned(),
-        }];
+        campaign.links =
+            vec![CampaignLink { id: LinkId::new(7).unwrap(), link_id: None, url: "https://shop.example/".to_owned() }];
         campaign
     }
 

@@ -66,7 +66,7 @@ async fn ours(engines: &Engines) -> String {
     }));
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
-    HttpGateway::new(Routes::new().route("ANY", "/l/{code}", function)).start(listener);
+    let _gateway = HttpGateway::new(Routes::new().route("ANY", "/l/{code}", function)).start(listener);
     let code =
         ShortLinks::new("", KEYS.parse().unwrap()).of_recipient(&links[500], shared::attempt::Seq(7)).unwrap().code;
     format!("http://{address}/l/{code}")

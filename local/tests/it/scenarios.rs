@@ -37,10 +37,13 @@ use local::api_client::ApiClient;
 use local::engines::Storage;
 use local::stack::{People, Stack, StackOptions};
 use serde_json::{Value, json};
+use shared::attempt::AttemptKey;
 use shared::campaign::Campaign;
 use shared::id::{CampaignId, WorkspaceId};
+use shared::rollup::click::of_visits;
 use shared::rollup::contribution::{campaign_pk, of_attempt};
 use shared::rollup::{Contribution, Counts, add};
+use shared::store::Consistency;
 use url::Url;
 
 /// Meta's id of the number that all scenarios send from.
@@ -131,7 +134,7 @@ pub(crate) async fn is_taken_in(stack: &Stack) -> bool {
     counts.into_iter().all(|(_, n)| n == "0")
 }
 
-/// The campaign's attempts' counters as stored, zeros left out.
+/// The campaign's counters of attempts and visits as stored, zeros left out.
 pub(crate) async fn counted(stack: &Stack, id: &str) -> Counts {
     let (_, rollups) = stack.tables();
     let campaign: CampaignId = id.parse().unwrap();
@@ -150,10 +153,13 @@ pub(crate) async fn expected(stack: &Stack, id: &str) -> Counts {
     let (core, _) = stack.tables();
     let campaign = stored(stack, id).await;
     let mut sum = Contribution::new();
-    for (seq, attempt) in core.attempts_of_campaign(WorkspaceId::FIRST, campaign.id, campaign.shards).await.unwrap() {
-        for (key, counts) in of_attempt(&campaign.attempt_key(seq), &attempt) {
-            add(sum.entry(key).or_default(), &counts);
-        }
+    let attempts = core.attempts_of_campaign(WorkspaceId::FIRST, campaign.id, campaign.shards).await.unwrap();
+    let keys: Vec<AttemptKey> = attempts.iter().map(|(seq, _)| campaign.attempt_key(*seq)).collect();
+    let visits = core.visits(&keys, Consistency::Strong).await.unwrap();
+    let attempts = attempts.iter().map(|(seq, attempt)| of_attempt(&campaign.attempt_key(*seq), attempt));
+    let visits = visits.iter().map(|(seq, visits)| of_visits(&campaign.attempt_key(*seq), visits));
+    for (key, counts) in attempts.chain(visits).flatten() {
+        add(sum.entry(key).or_default(), &counts);
     }
     // The account's days have a partition of their own.
     sum.retain(|key, _| key.pk == campaign_pk(WorkspaceId::FIRST, campaign.id));

@@ -34,7 +34,7 @@ impl World {
 
     async fn put(&self, keys: &[String]) {
         let puts = futures::stream::iter(keys).map(|key| self.bucket.put(key, "x", "text/plain"));
-        puts.buffer_unordered(16).for_each(|put| std::future::ready(put.unwrap())).await;
+        puts.buffer_unordered(16).for_each(async |put| put.unwrap()).await;
     }
 
     /// Sweeps under these settings; the answer.
