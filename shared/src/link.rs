@@ -181,6 +181,12 @@ impl ShortLinks {
         self.keys.newest().kid()
     }
 
+    /// The key that is used now.
+    #[must_use]
+    pub const fn newest(&self) -> &code::LinkKey {
+        self.keys.newest()
+    }
+
     /// The recipient's short link, made with the link's own key generation; `None` when that key is gone.
     #[must_use]
     pub fn of_recipient(&self, link: &Link, seq: Seq) -> Option<Filled> {

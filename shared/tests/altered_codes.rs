@@ -46,8 +46,8 @@ fn altered(code: Code, random: &mut StdRng) -> Code {
             }
             // The next code, for somebody who counts upwards.
             3 => {
-                let next = |byte: u8| ALPHABET[(ALPHABET.iter().position(|one| *one == byte).unwrap() + 1) % 62];
-                text[11] = next(text[11]);
+                let at = ALPHABET.iter().position(|one| *one == text[11]).unwrap();
+                text[11] = ALPHABET[(at + 1) % 62];
             }
             // A guess.
             _ => text.iter_mut().for_each(|byte| *byte = ALPHABET[random.random_range(0..62)]),

@@ -73,10 +73,10 @@ impl Dimension {
         }
     }
 
-    /// The view of the counters that tell it.
+    /// The view of the counters that tell it: people's clicks, not all.
     const fn view(self) -> &'static str {
         match self {
-            Self::Visitor(_) | Self::Link => view::CLICK,
+            Self::Visitor(_) | Self::Link => view::VISIT,
             Self::Variant | Self::Error => view::TOTAL,
             Self::Hour | Self::HourOfDay => view::MINUTE,
         }

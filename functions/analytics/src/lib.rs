@@ -121,7 +121,7 @@ async fn campaign_report(
     let campaign = find(&analytics, caller, &id).await?;
     let pk = campaign_pk(campaign.workspace, campaign.id);
     let mut items = Vec::new();
-    for view in [view::TOTAL, view::DELAY, view::CLICK] {
+    for view in [view::TOTAL, view::DELAY, view::CLICK, view::VISIT] {
         items.extend(analytics.rollups.items(&pk, view).await?);
     }
     let tally = Tally::of(items.iter().map(|item| (item.sk.as_str(), &item.counts)));

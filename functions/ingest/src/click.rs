@@ -2,7 +2,7 @@
 
 use shared::activity::{Click, Content, Event, Visitor};
 use shared::attempt::{Evidence, Flag, Moment};
-use shared::link::visits::Visit;
+use shared::link::visits::{self, Visit, VisitorMark, Whose};
 use shared::rollup::click::facets;
 use shared::store::StoreError;
 
@@ -16,9 +16,11 @@ pub(crate) fn enriched(ingest: &Ingest, mut click: Click) -> Click {
     let place = Whereabouts::of(&ingest.places, click.ip.as_deref()).or_told(&click);
     let visitor = click.visitor.take().unwrap_or_else(|| visitor::of(&click, place.asn));
     let Whereabouts { country, region, city, .. } = place;
+    let mark = click.mark.take().or_else(|| mark(ingest, &click));
     let visitor = Some(visitor);
     Click {
         visitor,
+        mark,
         country,
         region,
         city,
@@ -31,13 +33,21 @@ pub(crate) fn enriched(ingest: &Ingest, mut click: Click) -> Click {
     }
 }
 
+/// Who followed a shared code; a recipient's own tells whose it is.
+fn mark(ingest: &Ingest, click: &Click) -> Option<VisitorMark> {
+    let address = click.ip.as_deref().filter(|_| click.recipient.is_none())?.parse().ok()?;
+    let agent = click.user_agent.as_deref().unwrap_or_default();
+    Some(VisitorMark::of(ingest.short_links.newest(), click.at, address, agent))
+}
+
 /// What an enriched click changes. It was seen when it was followed: `redirect` takes it in at once. A person's click is
 /// theirs by the attempt whose link it was.
 pub(crate) async fn effects(ingest: &Ingest, click: Click) -> Result<Effects, StoreError> {
     let mut effects = Effects::default();
     let (at, link, seen) = (click.at, click.link, click.at);
     let visitor = click.visitor.clone().unwrap_or_else(|| Visitor::Machine { reason: "unknown".to_owned() });
-    let theirs = click.attempt().filter(|_| matches!(visitor, Visitor::Human { .. }));
+    let is_person = matches!(visitor, Visitor::Human { .. });
+    let theirs = click.attempt().filter(|_| is_person);
     let attempt = match &theirs {
         Some(key) => ingest.core.attempt(key).await?,
         None => None,
@@ -56,7 +66,14 @@ pub(crate) async fn effects(ingest: &Ingest, click: Click) -> Result<Effects, St
     let event = Event { v: 1, id: click.id, at, seen, contact: contact.flatten(), variant, content };
     if let Some(key) = theirs {
         effects.learn(key, Evidence::Flag(Flag::Clicked, Moment { at, seen }), None);
-        effects.visit(key, Visit { at, event: event.id, link, counts_for: facets(&event) });
+    }
+    if is_person {
+        let visitor = || {
+            let mark = click.mark.unwrap_or_else(|| VisitorMark::alone(event.id));
+            Whose::Visitor(visits::Visitor { workspace: click.workspace, campaign: click.campaign, link, mark })
+        };
+        let whose = theirs.map_or_else(visitor, Whose::Recipient);
+        effects.visit(whose, Visit { at, event: event.id, link, counts_for: facets(&event) });
     }
     effects.record_of(Some(click.workspace), click.account, event);
     Ok(effects)

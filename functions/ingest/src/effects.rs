@@ -17,7 +17,7 @@ use shared::consent::Wish;
 use shared::contact::alias::Alias;
 use shared::conversation::Happened;
 use shared::id::{AccountId, ContactId, EventId, WorkspaceId};
-use shared::link::visits::Visit;
+use shared::link::visits::{Visit, Whose};
 use shared::meta::webhook;
 use shared::queue::SendCommand;
 use shared::store::{Learned, StoreError, Told};
@@ -39,7 +39,7 @@ pub(crate) struct Effects {
     attempts: BTreeMap<Subject, Learning>,
     events: BTreeMap<EventId, Recorded>,
     values: BTreeMap<AttemptKey, Won>,
-    visits: BTreeMap<AttemptKey, Vec<Visit>>,
+    visits: BTreeMap<Whose, Vec<Visit>>,
     words: BTreeSet<Word>,
     news: BTreeMap<(WorkspaceId, AccountId), Vec<News>>,
     conversations: BTreeMap<Talk, Happened>,
@@ -110,7 +110,7 @@ pub(crate) struct Needs {
     conversations: Vec<Talk>,
     answers: Vec<EventId>,
     values: Vec<AttemptKey>,
-    visits: Vec<AttemptKey>,
+    visits: Vec<Whose>,
     again: bool,
 }
 
@@ -124,7 +124,7 @@ pub(crate) struct Failed {
     conversations: BTreeSet<Talk>,
     answers: BTreeSet<EventId>,
     values: BTreeSet<AttemptKey>,
-    visits: BTreeSet<AttemptKey>,
+    visits: BTreeSet<Whose>,
 }
 
 /// What became of writing effects.
@@ -215,9 +215,9 @@ impl Effects {
         }
     }
 
-    /// A person followed a link of the attempt's recipient.
-    pub(crate) fn visit(&mut self, key: AttemptKey, visit: Visit) {
-        self.visits.entry(key).or_default().push(visit);
+    /// A person followed a link.
+    pub(crate) fn visit(&mut self, whose: Whose, visit: Visit) {
+        self.visits.entry(whose).or_default().push(visit);
     }
 
     /// Something that could not be taken in, of a workspace if it is known whose it is.
@@ -322,7 +322,7 @@ impl Effects {
             conversations: self.conversations.keys().copied().collect(),
             answers: self.answers.keys().copied().collect(),
             values: self.values.keys().copied().collect(),
-            visits: self.visits.keys().copied().collect(),
+            visits: self.visits.keys().cloned().collect(),
             again: self.again,
         }
     }
@@ -357,12 +357,11 @@ impl Effects {
             }
         }
         let mut visited = futures::stream::iter(self.visits)
-            .map(|(key, visits)| async move { (key, ingest.core.note_visits(&key, &visits).await) })
+            .map(|(whose, visits)| async move { (ingest.core.note_visits(&whose, &visits).await, whose) })
             .buffer_unordered(WRITES_AT_ONCE);
-        while let Some((key, result)) = visited.next().await {
+        while let Some((result, whose)) = visited.next().await {
             if let Err(error) = result {
-                let what = format!("visits of recipient {} of {}", key.seq.0, key.campaign);
-                outcome.note(&error.into(), &what, |failed| _ = failed.visits.insert(key));
+                outcome.note(&error.into(), "clicks of one visitor", |failed| _ = failed.visits.insert(whose));
             }
         }
         drop(visited);

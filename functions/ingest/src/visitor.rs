@@ -121,6 +121,7 @@ mod tests {
             hints_platform: None,
             referrer: None,
             prefetch: false,
+            mark: None,
             visitor: None,
         }
     }

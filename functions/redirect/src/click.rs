@@ -52,6 +52,7 @@ pub(crate) fn of(redirect: &Redirect, request: &Request, link: &Link, seq: Recip
         hints_platform: platform_hint(headers).map(str::to_owned),
         referrer: referrer(headers),
         prefetch: is_prefetch(headers),
+        mark: None,
         visitor: None,
     }
 }

@@ -40,6 +40,7 @@ use serde_json::{Value, json};
 use shared::attempt::AttemptKey;
 use shared::campaign::Campaign;
 use shared::id::{CampaignId, WorkspaceId};
+use shared::link::visits::Whose;
 use shared::rollup::click::of_visits;
 use shared::rollup::contribution::{campaign_pk, of_attempt};
 use shared::rollup::{Contribution, Counts, add};
@@ -157,7 +158,7 @@ pub(crate) async fn expected(stack: &Stack, id: &str) -> Counts {
     let keys: Vec<AttemptKey> = attempts.iter().map(|(seq, _)| campaign.attempt_key(*seq)).collect();
     let visits = core.visits(&keys, Consistency::Strong).await.unwrap();
     let attempts = attempts.iter().map(|(seq, attempt)| of_attempt(&campaign.attempt_key(*seq), attempt));
-    let visits = visits.iter().map(|(seq, visits)| of_visits(&campaign.attempt_key(*seq), visits));
+    let visits = visits.iter().map(|(seq, visits)| of_visits(&Whose::Recipient(campaign.attempt_key(*seq)), visits));
     for (key, counts) in attempts.chain(visits).flatten() {
         add(sum.entry(key).or_default(), &counts);
     }

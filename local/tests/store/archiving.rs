@@ -178,6 +178,7 @@ fn click() -> Inbound {
         hints_platform: None,
         referrer: None,
         prefetch: false,
+        mark: None,
         visitor: None,
     }))
 }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::attempt::{AttemptKey, Seq, Shard};
 use crate::id::{AccountId, CampaignId, EventId, WorkspaceId};
 use crate::link::code::LinkId;
+use crate::link::visits::VisitorMark;
 use crate::time::UnixMillis;
 
 /// A tracked link was followed, as `redirect` queues it. The IP address and the user agent are used for enrichment by
@@ -59,6 +60,9 @@ pub struct Click {
     /// `Sec-Purpose`, `Purpose` or `X-Moz`: the browser says that nobody has clicked yet.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub prefetch: bool,
+    /// Which of the day's visitors of a shared code it was, once that is worked out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mark: Option<VisitorMark>,
     /// Who it was, once that is worked out; address and user agent are gone then, and `country` is the answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub visitor: Option<Visitor>,

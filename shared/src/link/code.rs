@@ -216,6 +216,14 @@ impl LinkKey {
         self.kid
     }
 
+    /// A secret of its own for another purpose.
+    #[must_use]
+    pub fn derive(&self, purpose: [u8; 16]) -> [u8; 16] {
+        let mut block = purpose.into();
+        self.cipher.encrypt_block(&mut block);
+        block.into()
+    }
+
     /// FF1's round function: AES-CBC-MAC over the constant block and (tweak, round, half), of which 96 bits are
     /// reduced modulo 62^6.
     fn round(&self, tweak: Tweak, round: u8, half: u64) -> u64 {

@@ -1,21 +1,19 @@
-//! What clicks count for, in the views of a campaign and of a link: every click as raw, machines by their reason, and people's
-//! by device, system, browser, place, hour and page. Clicks with a recipient's own code are counted from the row of what that
-//! recipient did ([`Visits`]), which knows repeats; with a shared code nobody can be told from anybody else, so each counts.
+//! What clicks count for, in the views of a campaign and of a link: every click as raw, machines by their reason; and people's
+//! by device, system, browser, place, hour and page, from the rows of what each of them did ([`Visits`]), which know repeats.
 
 use std::collections::BTreeMap;
 
 use super::contribution::{campaign_pk, link_pk, view};
 use super::{Contribution, CounterKey, Counts, add};
 use crate::activity::{Content, Event, Visitor};
-use crate::attempt::AttemptKey;
 use crate::link::code::LinkId;
-use crate::link::visits::Visits;
+use crate::link::visits::{Visits, Whose};
 use crate::store::keys::EventPartition;
 
 /// Every counted click of a person.
 const HUMAN: &str = "human";
 
-/// Recipients who have followed the link.
+/// People who have followed the link: recipients, or visitors of a day.
 const UNIQUE: &str = "unique";
 
 /// What is not known has this name in a breakdown.
@@ -55,31 +53,18 @@ pub fn facets(event: &Event) -> Vec<String> {
 
 /// What an event of the feed counts for if it is a click. `source` is where it lies.
 pub(super) fn of_click(source: &EventPartition, event: &Event) -> Contribution {
-    let Content::LinkClicked { link, campaign, recipient, visitor, .. } = &event.content else {
+    let Content::LinkClicked { link, campaign, visitor, .. } = &event.content else {
         return Contribution::new();
     };
     let mut counts = Counts::from([("raw".to_owned(), 1)]);
-    let mut count = |name: String| _ = counts.insert(name, 1);
-    let counts_here = match visitor {
-        Visitor::Human { .. } if recipient.is_none() => {
-            count(HUMAN.to_owned());
-            facets(event).into_iter().for_each(count);
-            true
-        }
-        Visitor::Human { .. } => false,
-        Visitor::Machine { reason } => {
-            count(format!("machine.{reason}"));
-            false
-        }
-    };
+    if let Visitor::Machine { reason } = visitor {
+        counts.insert(format!("machine.{reason}"), 1);
+    }
     let sk = format!("{}#{}#{:02}", view::CLICK, source.date, source.shard.0);
     let mut contribution = Contribution::new();
     if let Some(campaign) = campaign {
         let mut counts = counts.clone();
         counts.insert(of_link(*link, "raw"), 1);
-        if counts_here {
-            counts.insert(of_link(*link, HUMAN), 1);
-        }
         contribution.insert(CounterKey { pk: campaign_pk(source.workspace, *campaign), sk: sk.clone() }, counts);
     }
     // A link's clicks all lie in the feed of one account, or all in that of none: an item is fed by one source partition.
@@ -87,10 +72,17 @@ pub(super) fn of_click(source: &EventPartition, event: &Event) -> Contribution {
     contribution
 }
 
-/// What a recipient's own clicks count for. The links are all of one campaign, so each item has one source.
+/// What a person's clicks count for. A recipient's links are all of one campaign, and a visitor's row is of one link, so each
+/// item has one source.
 #[must_use]
-pub fn of_visits(key: &AttemptKey, visits: &Visits) -> Contribution {
-    let sk = format!("{}#{:02}", view::VISIT, key.shard.0);
+pub fn of_visits(whose: &Whose, visits: &Visits) -> Contribution {
+    let (workspace, campaign, sk) = match whose {
+        Whose::Recipient(key) => (key.workspace, Some(key.campaign), format!("{}#{:02}", view::VISIT, key.shard.0)),
+        Whose::Visitor(visitor) => {
+            let source = format!("{}#{}#{:02}", view::VISIT, visitor.link.get(), visitor.mark.shard());
+            (visitor.workspace, visitor.campaign, source)
+        }
+    };
     let by_link: BTreeMap<LinkId, Counts> = visits.counts();
     let mut whole = Counts::new();
     let mut contribution = Contribution::new();
@@ -98,12 +90,27 @@ pub fn of_visits(key: &AttemptKey, visits: &Visits) -> Contribution {
         add(&mut whole, &counts);
         whole.insert(of_link(link, HUMAN), counts.get(HUMAN).copied().unwrap_or(0));
         counts.insert(UNIQUE.to_owned(), 1);
-        contribution.insert(CounterKey { pk: link_pk(key.workspace, link), sk: sk.clone() }, counts);
+        contribution.insert(CounterKey { pk: link_pk(workspace, link), sk: sk.clone() }, counts);
     }
-    if !whole.is_empty() {
-        contribution.insert(CounterKey { pk: campaign_pk(key.workspace, key.campaign), sk }, whole);
+    if let Some(campaign) = campaign.filter(|_| !whole.is_empty()) {
+        contribution.insert(CounterKey { pk: campaign_pk(workspace, campaign), sk }, whole);
     }
     contribution
+}
+
+/// Breakdowns whose names come from outside: anybody can make up any number of them, and an item holds 400 KB (DynamoDB,
+/// "Quotas").
+const OPEN: [&str; 3] = ["referrer.", "city.", "region."];
+
+/// The counts with all names of open breakdowns taken together as `other`.
+#[must_use]
+pub fn without_rare_names(counts: Counts) -> Counts {
+    let mut bounded = Counts::new();
+    for (name, n) in counts {
+        let name = OPEN.iter().find(|open| name.starts_with(**open)).map_or(name, |open| format!("{open}other"));
+        *bounded.entry(name).or_default() += n;
+    }
+    bounded
 }
 
 fn of_link(link: LinkId, what: &str) -> String {
@@ -114,9 +121,9 @@ fn of_link(link: LinkId, what: &str) -> String {
 mod tests {
     use super::*;
     use crate::activity::id_of;
-    use crate::attempt::{Seq, Shard};
+    use crate::attempt::{AttemptKey, Seq, Shard};
     use crate::id::{AccountId, WorkspaceId};
-    use crate::link::visits::Visit;
+    use crate::link::visits::{Visit, VisitorMark};
     use crate::time::UnixMillis;
 
     const CAMPAIGN: &str = "cmp_01J00000000000000000000000";
@@ -158,17 +165,6 @@ mod tests {
     }
 
     #[test]
-    fn a_click_with_a_shared_code_counts_by_itself() {
-        let counted = lines(&of_click(&source(), &clicked(None, person())));
-        for name in ["raw", "human", "device.mobile", "region.SE-E", "city.SE Linköping", "referrer.none", "hour.14"] {
-            for of in ["CAMPAIGN", "LINK"] {
-                assert!(counted.contains(&format!("{of} CLICK#2026-09-21#03 {name}=1")), "{name}: {counted:#?}");
-            }
-        }
-        assert!(counted.contains(&"CAMPAIGN CLICK#2026-09-21#03 link.7.human=1".to_owned()));
-    }
-
-    #[test]
     fn of_a_recipients_click_the_event_counts_that_it_came_and_the_row_whose_it_was() {
         let event = clicked(Some(Seq(35)), person());
         let of_event = lines(&of_click(&source(), &event));
@@ -179,12 +175,12 @@ mod tests {
         ];
         assert_eq!(of_event, expected);
 
-        let key = AttemptKey {
+        let key = Whose::Recipient(AttemptKey {
             workspace: WorkspaceId::FIRST,
             campaign: CAMPAIGN.parse().unwrap(),
             shard: Shard(3),
             seq: Seq(35),
-        };
+        });
         let mut visits = Visits::default();
         for n in 0..2 {
             let at = UnixMillis(event.at.0 + n);
@@ -203,6 +199,32 @@ mod tests {
             assert!(of_row.contains(&line.to_owned()), "{line}: {of_row:#?}");
         }
         assert!(of_visits(&key, &Visits::default()).is_empty());
+
+        let free = Whose::Visitor(crate::link::visits::Visitor {
+            workspace: WorkspaceId::FIRST,
+            campaign: None,
+            link: LinkId::new(7).unwrap(),
+            mark: VisitorMark::from_key("0123456789abcdef"),
+        });
+        let of_row = lines(&of_visits(&free, &visits));
+        for name in ["human", "unique", "region.SE-E", "city.SE Linköping", "referrer.none", "hour.14"] {
+            assert!(
+                of_row.iter().any(|line| line.starts_with("LINK VISIT#7#") && line.ends_with(&format!("{name}=1"))),
+                "{name}: {of_row:#?}"
+            );
+        }
+        assert!(!of_row.iter().any(|line| line.starts_with("CAMPAIGN")), "a free link has none");
+    }
+
+    #[test]
+    fn names_that_anybody_can_make_up_are_taken_together() {
+        let counts = Counts::from([
+            ("human".to_owned(), 3),
+            ("referrer.a.example".to_owned(), 1),
+            ("referrer.b.example".to_owned(), 2),
+        ]);
+        let expected = Counts::from([("human".to_owned(), 3), ("referrer.other".to_owned(), 3)]);
+        assert_eq!(without_rare_names(counts), expected);
     }
 
     #[test]

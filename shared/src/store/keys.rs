@@ -22,6 +22,7 @@ use crate::id::{
 use crate::link::alias::LinkAlias;
 use crate::link::code::LinkId;
 use crate::link::domain::{DomainName, Site};
+use crate::link::visits::{Visitor, VisitorMark, Whose};
 use crate::phone::canonical_digits;
 use crate::subscription::parcel::{self, ParcelKey};
 use crate::time::UnixMillis;
@@ -102,17 +103,37 @@ pub fn read_attempt(pk: &str, sk: &str) -> Option<AttemptKey> {
     read_of_recipient("ATTEMPTS", pk, sk)
 }
 
-/// What people did with the links of an attempt's recipient: a row beside the attempt's, for its writers are others.
+/// What people did with links: a row beside the attempt's, for its writers are others, or one of a visitor of a day.
 #[must_use]
-pub fn visits(key: &AttemptKey) -> Key {
-    let AttemptKey { workspace, campaign, shard, seq } = key;
-    Key::new(format!("WS#{workspace}#VISITS#{campaign}#{:02}", shard.0), format!("{:08}", seq.0))
+pub fn visits(whose: &Whose) -> Key {
+    match whose {
+        Whose::Recipient(AttemptKey { workspace, campaign, shard, seq }) => {
+            Key::new(format!("WS#{workspace}#VISITS#{campaign}#{:02}", shard.0), format!("{:08}", seq.0))
+        }
+        Whose::Visitor(Visitor { workspace, campaign, link, mark }) => {
+            let campaign = campaign.map_or_else(|| NO_CAMPAIGN.to_owned(), |campaign| campaign.to_string());
+            let pk = format!("WS#{workspace}#VISITORS#{campaign}#{}#{:02}", link.get(), mark.shard());
+            Key::new(pk, mark.as_str())
+        }
+    }
 }
+
+/// In the place of the campaign of a free link.
+const NO_CAMPAIGN: &str = "-";
 
 /// Reads such a key back; `None` for any other row.
 #[must_use]
-pub fn read_visits(pk: &str, sk: &str) -> Option<AttemptKey> {
-    read_of_recipient("VISITS", pk, sk)
+pub fn read_visits(pk: &str, sk: &str) -> Option<Whose> {
+    if let Some(key) = read_of_recipient("VISITS", pk, sk) {
+        return Some(Whose::Recipient(key));
+    }
+    let ["WS", workspace, "VISITORS", campaign, link, _] = pk.split('#').collect::<Vec<_>>()[..] else { return None };
+    Some(Whose::Visitor(Visitor {
+        workspace: workspace.parse().ok()?,
+        campaign: if campaign == NO_CAMPAIGN { None } else { Some(campaign.parse().ok()?) },
+        link: LinkId::new(link.parse().ok()?)?,
+        mark: VisitorMark::from_key(sk),
+    }))
 }
 
 fn read_of_recipient(kind: &str, pk: &str, sk: &str) -> Option<AttemptKey> {
@@ -667,8 +688,18 @@ mod tests {
         assert_eq!(read_attempt(&pk, &sk), Some(key));
         assert_eq!(read_event_partition(&pk), None);
         assert_eq!(read_visits(&pk, &sk), None);
-        let Key { pk, sk } = visits(&key);
-        assert_eq!((read_visits(&pk, &sk), read_attempt(&pk, &sk)), (Some(key), None));
+        for whose in [
+            Whose::Recipient(key),
+            Whose::Visitor(Visitor {
+                workspace: key.workspace,
+                campaign: None,
+                link: LinkId::new(7).unwrap(),
+                mark: VisitorMark::from_key("0123456789abcdef"),
+            }),
+        ] {
+            let Key { pk, sk } = visits(&whose);
+            assert_eq!((read_visits(&pk, &sk), read_attempt(&pk, &sk)), (Some(whose), None));
+        }
 
         let id = activity::id_of(UnixMillis(1_790_000_000_000), &["x"]);
         let Key { pk, sk } = event(Some(WorkspaceId::FIRST), None, id, UnixMillis(1_790_000_000_000));

@@ -4,6 +4,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::expression::{Update, Updated};
 use super::{Item, StoreError, keys::Key, number, partition_condition, partition_values, text, unavailable};
+use crate::rollup::click::without_rare_names;
 use crate::rollup::{CounterUpdate, Counts, SequenceNumber};
 
 /// Attribute that holds the last applied sequence number.
@@ -50,18 +51,26 @@ impl Rollups {
     }
 
     async fn apply_part(&self, mut update: CounterUpdate) -> Result<(), StoreError> {
+        let mut is_full = false;
         loop {
             let mut write = Update::default();
-            for (name, n) in update.sum() {
+            let sum = if is_full { without_rare_names(update.sum()) } else { update.sum() };
+            for (name, n) in sum {
                 write.add(&name, number(n));
             }
             write.set(APPLIED, text(update.last().as_str()));
             let (applied, first) = (write.name(APPLIED), write.value(text(update.first().as_str())));
             write.only_if(format!("attribute_not_exists({applied}) OR {applied} < {first}"));
             let key = Key::new(update.key.pk.clone(), update.key.sk.clone());
-            let Updated::Refused(item) = write.write(&self.client, &self.table, key).await? else {
-                return Ok(());
+            let written = match write.write(&self.client, &self.table, key).await {
+                // The item has as many names as it can hold: what comes from now on is counted without a name of its own.
+                Err(StoreError::Refused { .. }) if !is_full => {
+                    is_full = true;
+                    continue;
+                }
+                written => written?,
             };
+            let Updated::Refused(item) = written else { return Ok(()) };
             let Some(applied) = item.get(APPLIED).and_then(|value| value.as_s().ok()) else {
                 return Ok(());
             };

@@ -1,25 +1,29 @@
-//! Rows of what people did with the links of a recipient.
+//! Rows of what people did with links.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use super::expression::Update;
-use super::{Consistency, Core, Item, StoreError, keys, number, read, sort_key, write};
+use super::{Consistency, Core, Item, StoreError, keys, number, read, schema, sort_key, write};
 use crate::attempt::{AttemptKey, Seq};
-use crate::link::visits::{Visit, Visits};
+use crate::link::visits::{Visit, Visits, Whose};
 use crate::retention::Kind;
 
 /// Tries of a write that others get in the way of.
 const TRIES: usize = 16;
 
+/// How long a visitor of a shared code is told from others.
+const VISITOR_KEPT_FOR: Duration = Duration::from_secs(30 * 86_400);
+
 /// How often the row was written: what a write is conditional on.
 const REVISION: &str = "revision";
 
 impl Core {
-    /// Takes in clicks of people on a recipient's links. Clicks that were here before change nothing.
+    /// Takes in clicks of one person. Clicks that were here before change nothing.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn note_visits(&self, key: &AttemptKey, news: &[Visit]) -> Result<(), StoreError> {
+    pub async fn note_visits(&self, whose: &Whose, news: &[Visit]) -> Result<(), StoreError> {
         // Mostly it is the recipient's first click; a refusal tells what is there.
         let mut known = Item::new();
         for _ in 0..TRIES {
@@ -32,8 +36,15 @@ impl Core {
                 latest = latest.max(Some(visit.at));
             }
             let Some(latest) = latest.filter(|_| is_news) else { return Ok(()) };
-            let mut item = write("visits", keys::visits(key), &visits)?;
-            item.extend(self.expiry(Kind::Events, latest));
+            let mut item = write("visits", keys::visits(whose), &visits)?;
+            match whose {
+                Whose::Recipient(_) => item.extend(self.expiry(Kind::Attempts, latest)),
+                // A repeat of the queue's or of a replay comes within this time; a mark is of one day.
+                Whose::Visitor(_) => {
+                    let end = latest.plus(VISITOR_KEPT_FOR).0 / 1_000;
+                    item.insert(schema::TTL_ATTRIBUTE.to_owned(), number(end));
+                }
+            }
             let next: i64 = revision.as_ref().and_then(|n| n.as_n().ok()?.parse().ok()).unwrap_or(0) + 1;
             item.insert(REVISION.to_owned(), number(next));
             let mut condition = Update::default();
@@ -58,7 +69,9 @@ impl Core {
         wanted: &[AttemptKey],
         consistency: Consistency,
     ) -> Result<HashMap<Seq, Visits>, StoreError> {
-        let items = self.batch_get(wanted.iter().map(keys::visits).collect(), consistency).await?;
+        let items = self
+            .batch_get(wanted.iter().map(|key| keys::visits(&Whose::Recipient(*key))).collect(), consistency)
+            .await?;
         items
             .into_iter()
             .map(|item| {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use local::stack::Stack;
 use shared::activity::{Content, Event};
-use shared::link::visits::{Visit, Visits};
+use shared::link::visits::{Visit, Visits, Whose};
 use shared::rollup::click::{facets, of_visits};
 use shared::rollup::contribution::{account_pk, campaign_pk, link_pk, of_attempt, of_event};
 use shared::rollup::{Contribution, CounterKey, Counts, add};
@@ -52,7 +52,7 @@ pub(super) fn expected(world: &World) -> Contribution {
             }
             take(of_event(&source, &event));
         }
-        take(of_visits(&life.key, &visits));
+        take(of_visits(&Whose::Recipient(life.key), &visits));
     }
     sum
 }

@@ -171,6 +171,7 @@ pub(crate) fn click(world: &World, life: &Life, visit: &Visit) -> String {
         hints_platform: None,
         referrer: None,
         prefetch: false,
+        mark: None,
         visitor: None,
     };
     serde_json::to_string(&Inbound::Click(Box::new(click))).unwrap()
