@@ -179,12 +179,13 @@ pub(super) enum Said {
 
 pub(super) fn said(names: &Names, body: &[u8]) -> Said {
     let Ok(text) = std::str::from_utf8(body) else { return Said::Nothing };
-    if !names.are_in(text) {
+    if !names.may_be_in(text) {
         return Said::Nothing;
     }
     match serde_json::from_str::<Value>(text) {
         Ok(document) if names_in(names, &document) => Said::Here(document),
-        _ => Said::Somewhere,
+        _ if names.are_in(text) => Said::Somewhere,
+        _ => Said::Nothing,
     }
 }
 
@@ -211,7 +212,7 @@ fn of_message(names: &Names, body: &[u8], is_notification: bool) -> Next {
 }
 
 fn of_text(names: &Names, body: &[u8], named: Next) -> Next {
-    if names.are_in(&String::from_utf8_lossy(body)) { named } else { Next::Stays }
+    if names.are_in_text(&String::from_utf8_lossy(body)) { named } else { Next::Stays }
 }
 
 /// The lines of a file that name the person go; the others stay as they are.
@@ -268,6 +269,18 @@ mod tests {
         assert_eq!(of_archive(&names(), &next).unwrap(), Next::Stays);
         let only_them = archive::compress(&written[2..]).unwrap();
         assert_eq!(of_archive(&names(), &only_them).unwrap(), Next::Goes);
+    }
+
+    #[test]
+    fn what_a_stranger_calls_a_browser_does_not_erase_what_others_say() {
+        let person = Person { others: ["guest".to_owned()].into(), ..Person::default() };
+        let names = Names::of([&person]).unwrap();
+        let of_others = line("collected", &json!({"kind": "collected", "events": [{"name": "guest", "phone": "7"}]}));
+        let theirs = line("collected", &json!({"kind": "collected", "events": [{"anonymous_id": "guest"}]}));
+        let object = archive::compress(&[of_others.clone(), theirs]).unwrap();
+        let Next::Becomes(next) = of_archive(&names, &object).unwrap() else { panic!("not changed") };
+        assert_eq!(archive::lines(&next).unwrap().next().unwrap().unwrap(), of_others);
+        assert_eq!(of_text(&names, br#"{"kind":"guest"}"#, Next::Goes), Next::Stays);
     }
 
     #[test]

@@ -49,7 +49,7 @@ impl Row {
     /// Whether it names one of them, also where an erasure leaves it: an export shows that as well.
     #[must_use]
     pub fn mentions(&self, names: &Names) -> bool {
-        self.item.values().any(|value| named_in(names, value))
+        self.item.iter().any(|(name, value)| named_in(names, name, value))
     }
 }
 
@@ -98,27 +98,29 @@ pub(super) fn fate(keys::Key { pk, sk }: &keys::Key) -> (&'static str, Fate) {
     }
 }
 
-fn named_in(names: &Names, value: &AttributeValue) -> bool {
+fn named_in(names: &Names, field: &str, value: &AttributeValue) -> bool {
     match value {
-        AttributeValue::S(text) => names.are_in(text),
-        AttributeValue::L(values) => values.iter().any(|value| named_in(names, value)),
-        AttributeValue::Ss(texts) => texts.iter().any(|text| names.are_in(text)),
-        AttributeValue::M(parts) => parts.iter().any(|(name, part)| names.are_in(name) || named_in(names, part)),
+        AttributeValue::S(text) => names.are_in_value(field, text),
+        AttributeValue::L(values) => values.iter().any(|value| named_in(names, field, value)),
+        AttributeValue::Ss(texts) => texts.iter().any(|text| names.are_in_value(field, text)),
+        AttributeValue::M(parts) => parts.iter().any(|(name, part)| names.are_in(name) || named_in(names, name, part)),
         _ => false,
     }
 }
 
 /// The value with every text that names somebody blanked.
-fn blanked(names: &Names, value: &AttributeValue) -> AttributeValue {
+fn blanked(names: &Names, field: &str, value: &AttributeValue) -> AttributeValue {
     match value {
-        AttributeValue::S(whole) if names.are_in(whole) => text(ERASED),
-        AttributeValue::L(values) => AttributeValue::L(values.iter().map(|value| blanked(names, value)).collect()),
+        AttributeValue::S(whole) if names.are_in_value(field, whole) => text(ERASED),
+        AttributeValue::L(values) => {
+            AttributeValue::L(values.iter().map(|value| blanked(names, field, value)).collect())
+        }
         AttributeValue::Ss(texts) => {
-            AttributeValue::Ss(texts.iter().filter(|one| !names.are_in(one)).cloned().collect())
+            AttributeValue::Ss(texts.iter().filter(|one| !names.are_in_value(field, one)).cloned().collect())
         }
         AttributeValue::M(parts) => {
             let kept = parts.iter().filter(|(name, _)| !names.are_in(name));
-            AttributeValue::M(kept.map(|(name, part)| (name.clone(), blanked(names, part))).collect())
+            AttributeValue::M(kept.map(|(name, part)| (name.clone(), blanked(names, name, part))).collect())
         }
         other => other.clone(),
     }
@@ -262,7 +264,7 @@ impl Core {
     /// # Errors
     /// [`StoreError`].
     pub async fn erase_row(&self, names: &Names, row: &Row, now: UnixMillis) -> Result<(), StoreError> {
-        let key_names = names.are_in(&row.key.pk) || names.are_in(&row.key.sk);
+        let key_names = names.are_in_key(&row.key.pk) || names.are_in_key(&row.key.sk);
         let update = match fate(&row.key).1 {
             Fate::Stays => return Ok(()),
             Fate::Goes => return self.remove_row(row.key.clone()).await,
@@ -298,8 +300,10 @@ fn click() -> Update {
 fn blanking(names: &Names, item: &Item) -> Update {
     let mut update = Update::default();
     update.only_if_present("pk");
-    for (name, value) in item.iter().filter(|(name, value)| *name != "pk" && *name != "sk" && named_in(names, value)) {
-        update.set(name, blanked(names, value));
+    for (name, value) in
+        item.iter().filter(|(name, value)| *name != "pk" && *name != "sk" && named_in(names, name, value))
+    {
+        update.set(name, blanked(names, name, value));
         update.only_if_equal(name, value.clone());
     }
     update
@@ -319,9 +323,9 @@ fn attempt(names: &Names, item: &Item, now: UnixMillis) -> Result<Update, StoreE
     }
     update.set("wamid", text(ERASED));
     let special = ["pk", "sk", "phone", "erased", "name", "contact", "response", "wamid"];
-    for (name, value) in item.iter().filter(|(name, value)| !special.contains(&name.as_str()) && named_in(names, value))
-    {
-        update.set(name, blanked(names, value));
+    let named = |name: &str, value: &AttributeValue| !special.contains(&name) && named_in(names, name, value);
+    for (name, value) in item.iter().filter(|(name, value)| named(name, value)) {
+        update.set(name, blanked(names, name, value));
         update.only_if_equal(name, value.clone());
     }
     Ok(update)
