@@ -90,10 +90,9 @@ pub(crate) async fn run(dispatch: &Dispatch, workspace: WorkspaceId) -> Result<(
     }
 }
 
-/// Erasures that are not complete.
+/// Erasures that are not complete, oldest first.
 async fn waiting(dispatch: &Dispatch, workspace: WorkspaceId) -> Result<Vec<Erasure>, StoreError> {
-    let listed = dispatch.core.erasures(workspace, None, MOST_AT_ONCE).await?;
-    Ok(listed.rows.into_iter().filter(|erasure| erasure.status != Status::Complete).collect())
+    dispatch.core.erasures_under_way(workspace, MOST_AT_ONCE).await
 }
 
 struct Run<'a> {

@@ -3,13 +3,16 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::expression::{Update, Updated};
-use super::{Core, Item, Listed, StoreError, attribute, keys, read, text, unavailable, write};
+use super::{Core, Item, Listed, StoreError, attribute, keys, read, read_or_skip, text, unavailable, write};
 use crate::attempt::{Attempt, Erased};
 use crate::contact::alias::Kind;
-use crate::erasure::{ERASED, Erasure, Names, PassUnderWay, Person};
+use crate::erasure::{ERASED, Erasure, Names, PassUnderWay, Person, Status};
 use crate::id::{ContactId, ErasureId, WorkspaceId};
 use crate::phone::PhoneNumber;
 use crate::time::UnixMillis;
+
+/// Erasures that are read at a time.
+const ERASURES_AT_ONCE: usize = 500;
 
 /// A row as it was read from the whole table.
 #[derive(Clone)]
@@ -187,6 +190,27 @@ impl Core {
         let more = rows.len() > limit;
         rows.truncate(limit);
         Ok(Listed { rows, more })
+    }
+
+    /// A workspace's erasures that are not complete, oldest first, at most `most`, however many there are that are. One that
+    /// cannot be read is left out.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn erasures_under_way(&self, workspace: WorkspaceId, most: usize) -> Result<Vec<Erasure>, StoreError> {
+        let pk = keys::erasures_pk(workspace);
+        let (mut found, mut behind) = (Vec::new(), None::<String>);
+        loop {
+            let items = self.query(&pk, ErasureId::PREFIX, behind.as_deref(), Some(ERASURES_AT_ONCE), true).await?;
+            behind = items.last().and_then(|item| item.get("sk")?.as_s().ok().cloned());
+            let is_last = items.len() < ERASURES_AT_ONCE || behind.is_none();
+            let read = items.into_iter().filter_map(|item| read_or_skip::<Erasure>("erasure", item));
+            found.extend(read.filter(|erasure| erasure.status != Status::Complete));
+            if is_last || found.len() >= most {
+                found.truncate(most);
+                return Ok(found);
+            }
+        }
     }
 
     /// Writes how far an erasure is. Only the runner of the job does.
