@@ -19,6 +19,9 @@ use crate::Dispatch;
 /// How long a run works: less than the function has (15 minutes).
 const RUN_FOR: Duration = Duration::from_secs(600);
 
+/// From one sign of life to the next while the files are written again.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(5);
+
 /// Erasures that are looked after at a time; more wait for the next pass.
 const MOST_AT_ONCE: usize = 1_000;
 
@@ -95,6 +98,30 @@ async fn waiting(dispatch: &Dispatch, workspace: WorkspaceId) -> Result<Vec<Eras
     dispatch.core.erasures_under_way(workspace, MOST_AT_ONCE).await
 }
 
+/// Works as long as the signs of life find the job ours; `None` when they do not any more.
+async fn while_ours<T, E, Beat>(
+    work: impl Future<Output = Result<T, E>>,
+    beat: impl Fn() -> Beat,
+    every: Duration,
+) -> Result<Option<T>, NotDone>
+where
+    NotDone: From<E>,
+    Beat: Future<Output = Result<bool, StoreError>>,
+{
+    tokio::pin!(work);
+    let mut signs = tokio::time::interval(every);
+    loop {
+        tokio::select! {
+            done = &mut work => return Ok(Some(done?)),
+            _ = signs.tick() => {
+                if !beat().await? {
+                    return Ok(None);
+                }
+            }
+        }
+    }
+}
+
 struct Run<'a> {
     dispatch: &'a Dispatch,
     workspace: WorkspaceId,
@@ -126,9 +153,16 @@ impl Run<'_> {
                 return Ok(left);
             }
             let contacts: BTreeSet<ContactId> = concerned.iter().flat_map(|erasure| erasure.contacts.clone()).collect();
-            let files = Warehouse::new(self.dispatch.bucket.clone()).erase(&contacts).await?;
+            let warehouse = Warehouse::new(self.dispatch.bucket.clone());
+            let Some(files) = while_ours(warehouse.erase(&contacts), || self.beat(), SIGN_OF_LIFE).await? else {
+                return Ok(Left::NotOurs);
+            };
             if files.rows > 0 {
                 *under_way.pass.erased.entry("published_events".to_owned()).or_default() += files.rows as u64;
+            }
+            // Whoever has it now ends the pass.
+            if !self.beat().await? {
+                return Ok(Left::NotOurs);
             }
             if let Some(wait) = self.end(under_way, erasures).await? {
                 return Ok(Left::PassAfter(wait));
@@ -155,13 +189,18 @@ impl Run<'_> {
     /// Notes how far the pass is; what is left if the run is to stop here.
     async fn note(&self, under_way: &mut PassUnderWay) -> Result<Option<Left>, StoreError> {
         let core = &self.dispatch.core;
-        if !core.beat_job(&self.command, self.runner, UnixMillis::now()).await? {
+        if !self.beat().await? {
             return Ok(Some(Left::NotOurs));
         }
         let time_is_over = self.begun.elapsed() > RUN_FOR;
         under_way.runner = (!time_is_over).then_some(self.runner);
         core.put_erasure_pass(self.workspace, under_way).await?;
         Ok(time_is_over.then_some(Left::TheRest))
+    }
+
+    /// A sign of life; `false` when somebody else has the job.
+    async fn beat(&self) -> Result<bool, StoreError> {
+        self.dispatch.core.beat_job(&self.command, self.runner, UnixMillis::now()).await
     }
 
     fn search(&self) -> Search<'_> {
@@ -225,9 +264,34 @@ impl Run<'_> {
                 let left = settled_at.since(now);
                 wait = Some(wait.map_or(left, |known| known.min(left)));
             }
-            self.dispatch.core.put_erasure(&erasure).await?;
+            if !self.dispatch.core.put_erasure(&erasure).await? {
+                tracing::warn!(erasure = %erasure.id, "an erasure was completed by another run");
+            }
         }
         self.dispatch.core.end_erasure_pass(self.workspace).await?;
         Ok(wait.filter(|wait| !wait.is_zero()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    const EVERY: Duration = Duration::from_millis(1);
+
+    #[tokio::test]
+    async fn long_work_gives_signs_of_life_and_ends_when_the_job_is_somebody_elses() {
+        let beats = AtomicU32::new(0);
+        let lost_at_third = || {
+            let ours = beats.fetch_add(1, Ordering::SeqCst) < 2;
+            async move { Ok(ours) }
+        };
+        let endless = std::future::pending::<Result<(), StoreError>>();
+        assert!(while_ours(endless, lost_at_third, EVERY).await.unwrap().is_none());
+        assert_eq!(beats.load(Ordering::SeqCst), 3);
+        let done = while_ours(async { Ok::<_, StoreError>(7) }, || async { Ok(true) }, EVERY).await.unwrap();
+        assert_eq!(done, Some(7));
     }
 }

@@ -35,3 +35,15 @@ async fn the_oldest_that_wait_come_first_whatever_is_complete() {
     assert_eq!(ids(tables.core.erasures_under_way(WORKSPACE, 1_000).await.unwrap()), [oldest.id, newest.id]);
     assert_eq!(ids(tables.core.erasures_under_way(WORKSPACE, 1).await.unwrap()), [oldest.id]);
 }
+
+#[tokio::test]
+async fn what_is_complete_stays_so_whatever_a_late_runner_writes() {
+    let tables = Tables::new().await;
+    let running = erasure(0, Status::Running);
+    tables.core.ask_erasure(&running).await.unwrap();
+    assert!(tables.core.put_erasure(&running).await.unwrap());
+    assert!(tables.core.put_erasure(&erasure(0, Status::Complete)).await.unwrap());
+    assert!(!tables.core.put_erasure(&running).await.unwrap());
+    let stored = tables.core.erasure(WORKSPACE, running.id).await.unwrap().unwrap();
+    assert!(stored.status == Status::Complete && stored.person.is_none());
+}

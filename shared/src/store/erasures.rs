@@ -213,13 +213,18 @@ impl Core {
         }
     }
 
-    /// Writes how far an erasure is. Only the runner of the job does.
+    /// Writes how far an erasure is, unless it is complete: `false` then. Only the runner of the job does, but one that has
+    /// lost it may not know yet, and must not bring back the names of somebody who is erased.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn put_erasure(&self, erasure: &Erasure) -> Result<(), StoreError> {
-        let key = keys::erasure(erasure.workspace, erasure.id);
-        self.overwrite(write("erasure", key, erasure)?).await
+    pub async fn put_erasure(&self, erasure: &Erasure) -> Result<bool, StoreError> {
+        let item = write("erasure", keys::erasure(erasure.workspace, erasure.id), erasure)?;
+        let mut conditions = Update::default();
+        let (status, complete) =
+            (conditions.name("status"), conditions.value(attribute("erasure", &Status::Complete)?));
+        conditions.only_if(format!("attribute_not_exists({status}) OR {status} <> {complete}"));
+        Ok(self.put_if(item, conditions).await?.is_none())
     }
 
     /// The pass that is under way.
