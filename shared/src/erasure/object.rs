@@ -135,8 +135,8 @@ fn of_lines(names: &Names, body: &[u8], region: Option<Region>) -> Result<Next, 
     Ok(if changed { Next::Becomes(next) } else { Next::Stays })
 }
 
-/// A notification loses what it tells of the person; any other message loses its fields that name them, or goes altogether
-/// if it is about them.
+/// A notification loses what it tells of the person, a click its fields that name them, and what pages and servers tell the
+/// events that do: a message of which nothing is left goes.
 fn of_archive(names: &Names, body: &[u8]) -> Result<Next, NotErased> {
     let mut lines = Vec::new();
     let mut changed = false;
@@ -206,7 +206,15 @@ fn of_message(names: &Names, body: &[u8], is_notification: bool) -> Next {
         }
         blank(names, &mut document);
     } else {
-        return Next::Goes;
+        let told = document.get_mut("events").and_then(Value::as_array_mut);
+        let is_anothers_too = told.is_some_and(|events| {
+            // What has no id of its own is named by its place: the others keep theirs.
+            events.iter_mut().filter(|event| names_in(names, event)).for_each(|event| *event = Value::Null);
+            events.iter().any(|event| !event.is_null())
+        });
+        if !is_anothers_too || names_in(names, &document) {
+            return Next::Goes;
+        }
     }
     serde_json::to_vec(&document).map_or(Next::Goes, Next::Becomes)
 }
@@ -269,6 +277,22 @@ mod tests {
         assert_eq!(of_archive(&names(), &next).unwrap(), Next::Stays);
         let only_them = archive::compress(&written[2..]).unwrap();
         assert_eq!(of_archive(&names(), &only_them).unwrap(), Next::Goes);
+    }
+
+    #[test]
+    fn of_what_was_told_together_only_the_events_of_the_person_go() {
+        let event = |phone: &str| json!({"at": 5, "contact": {"phone": phone}});
+        let told = |events: &[Value]| json!({"kind": "told", "id": "x", "events": events});
+        let [theirs, others] = [event("+60123456789"), event("+60123456780")];
+        let message = told(&[others.clone(), theirs.clone(), others.clone()]).to_string();
+        let Next::Becomes(next) = of_message(&names(), message.as_bytes(), false) else { panic!("not narrowed") };
+        let next: Value = serde_json::from_slice(&next).unwrap();
+        assert_eq!(next, told(&[others.clone(), Value::Null, others.clone()]));
+        assert_eq!(of_message(&names(), next.to_string().as_bytes(), false), Next::Stays);
+        let only_them = told(&[theirs.clone(), Value::Null]).to_string();
+        assert_eq!(of_message(&names(), only_them.as_bytes(), false), Next::Goes);
+        let elsewhere = json!({"kind": "collected", "user_agent": "60123456789", "events": [others]}).to_string();
+        assert_eq!(of_message(&names(), elsewhere.as_bytes(), false), Next::Goes, "better too much than too little");
     }
 
     #[test]
