@@ -50,6 +50,10 @@ pub struct Pass {
     pub looked_at: BTreeMap<String, u64>,
     /// Rows and objects that named a person and do not any more, by kind.
     pub erased: BTreeMap<String, u64>,
+    /// Rows that named a person and could not be read or written, and objects that could not be read, by kind: trying again
+    /// is of no use, so they keep no erasure from being complete, and somebody has to look at them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unreadable: BTreeMap<String, u64>,
 }
 
 impl Pass {
@@ -61,6 +65,11 @@ impl Pass {
     /// Counts one that was changed.
     pub fn changed(&mut self, kind: &str) {
         *self.erased.entry(kind.to_owned()).or_default() += 1;
+    }
+
+    /// Counts one of which nobody knows what it says.
+    pub fn could_not_read(&mut self, kind: &str) {
+        *self.unreadable.entry(kind.to_owned()).or_default() += 1;
     }
 
     /// Whether nothing was found.
@@ -134,4 +143,23 @@ pub enum Place {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         behind: Option<String>,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_read_is_counted_and_keeps_no_pass_from_being_the_last() {
+        let stored = json!({"began_at": 1, "looked_at": {"uploads": 1}, "erased": {}});
+        let mut pass: Pass = serde_json::from_value(stored.clone()).unwrap();
+        assert_eq!(serde_json::to_value(&pass).unwrap(), stored, "as it was stored before anything was unreadable");
+        pass.could_not_read("uploads");
+        assert!(pass.is_clean());
+        assert_eq!(serde_json::to_value(&pass).unwrap()["unreadable"], json!({"uploads": 1}));
+        pass.changed("uploads");
+        assert!(!pass.is_clean());
+    }
 }

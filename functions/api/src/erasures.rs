@@ -113,6 +113,7 @@ fn shown(erasure: &Erasure) -> Value {
                 "interrupted": pass.interrupted,
                 "looked_at": pass.looked_at,
                 "erased": pass.erased,
+                "unreadable": pass.unreadable,
             })
         })
         .collect();
@@ -123,6 +124,8 @@ fn shown(erasure: &Erasure) -> Value {
         "asked_at": erasure.asked_at.to_rfc3339(),
         "completed_at": erasure.completed_at.map(UnixMillis::to_rfc3339),
         "erased": total(|pass| &pass.erased),
+        // Each pass meets them again.
+        "unreadable": erasure.passes.last().map(|pass| &pass.unreadable),
         "passes": passes,
     })
 }

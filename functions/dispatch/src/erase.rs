@@ -122,6 +122,26 @@ where
     }
 }
 
+/// Counts what became of a row, whose key may name people, or of this object. One that can never be read does not keep the others from being erased.
+fn count<E: std::fmt::Display>(
+    pass: &mut Pass,
+    kind: &str,
+    object: Option<&str>,
+    done: Result<bool, E>,
+    is_permanent: impl FnOnce(&E) -> bool,
+) -> Result<(), E> {
+    match done {
+        Ok(true) => pass.changed(kind),
+        Ok(false) => {}
+        Err(error) if is_permanent(&error) => {
+            tracing::error!(kind, object, %error, "an erasure goes on without something that cannot be read");
+            pass.could_not_read(kind);
+        }
+        Err(error) => return Err(error),
+    }
+    Ok(())
+}
+
 struct Run<'a> {
     dispatch: &'a Dispatch,
     workspace: WorkspaceId,
@@ -212,8 +232,8 @@ impl Run<'_> {
             let piece = self.search().rows(behind).await?;
             piece.of_workspace.iter().for_each(|row| under_way.pass.looked(row.kind()));
             for row in piece.of_workspace.iter().filter(|row| row.names(names)) {
-                under_way.pass.changed(row.kind());
-                self.dispatch.core.erase_row(names, row, UnixMillis::now()).await?;
+                let done = self.dispatch.core.erase_row(names, row, UnixMillis::now()).await;
+                count(&mut under_way.pass, row.kind(), None, done.map(|()| true), StoreError::is_permanent)?;
             }
             under_way.place = match piece.last {
                 Some(place) => Place::Table { behind: Some(place) },
@@ -232,9 +252,8 @@ impl Run<'_> {
             let Some(last) = piece.last else { break };
             for Object { key, kind, region } in piece.of_workspace {
                 under_way.pass.looked(kind.name());
-                if object::erase(&self.dispatch.bucket, &key, kind, names, region).await? {
-                    under_way.pass.changed(kind.name());
-                }
+                let done = object::erase(&self.dispatch.bucket, &key, kind, names, region).await;
+                count(&mut under_way.pass, kind.name(), Some(&key), done, NotErased::is_permanent)?;
             }
             under_way.place = Place::Bucket { behind: Some(last) };
             if let Some(left) = self.note(under_way).await? {
@@ -278,6 +297,18 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use super::*;
+
+    #[test]
+    fn what_cannot_be_read_is_passed_over_and_what_does_not_answer_is_not() {
+        let mut pass = Pass::default();
+        let permanent = |error: &&str| *error == "unreadable";
+        assert_eq!(count(&mut pass, "attempts", None, Err("unreadable"), permanent), Ok(()));
+        assert_eq!(count(&mut pass, "attempts", None, Err("throttled"), permanent), Err("throttled"));
+        assert_eq!(count(&mut pass, "contacts", None, Ok(true), permanent), Ok(()));
+        assert_eq!(count(&mut pass, "contacts", None, Ok(false), permanent), Ok(()));
+        assert_eq!(pass.unreadable, [("attempts".to_owned(), 1)].into());
+        assert_eq!(pass.erased, [("contacts".to_owned(), 1)].into());
+    }
 
     const EVERY: Duration = Duration::from_millis(1);
 

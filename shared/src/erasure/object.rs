@@ -74,6 +74,14 @@ pub enum NotErased {
     Compression(#[from] std::io::Error),
 }
 
+impl NotErased {
+    /// Whether trying again is of no use: the object is there, and cannot be read.
+    #[must_use]
+    pub const fn is_permanent(&self) -> bool {
+        !matches!(self, Self::Blob(_))
+    }
+}
+
 /// What becomes of an object's bytes.
 #[derive(Debug, PartialEq, Eq)]
 enum Next {
@@ -318,6 +326,17 @@ mod tests {
             panic!("not changed")
         };
         assert_eq!(next, b"phone,name\n60123456780,B\n");
+    }
+
+    #[test]
+    fn an_object_that_cannot_be_read_is_told_from_a_bucket_that_does_not_answer() {
+        for unreadable in
+            [of_page(&names(), b"{").err(), of_lines(&names(), b"x", None).err(), of_archive(&names(), b"x").err()]
+        {
+            assert!(unreadable.unwrap().is_permanent());
+        }
+        let gone = BlobError::NotFound { key: "k".to_owned() };
+        assert!(!NotErased::from(gone).is_permanent());
     }
 
     #[test]
