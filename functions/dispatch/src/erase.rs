@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use shared::erasure::object::{self, NotErased};
 use shared::erasure::search::{Object, Search, SearchError};
-use shared::erasure::{Erasure, Names, Pass, PassUnderWay, Person, Place, Status};
+use shared::erasure::{Erasure, Names, Pass, PassUnderWay, Person, Place, Status, next_pass_at};
 use shared::id::{ContactId, WorkspaceId, ulid_at};
 use shared::queue::{DispatchCommand, QueueUnavailable};
 use shared::store::{StoreError, Taken};
@@ -85,10 +85,17 @@ pub(crate) async fn run(dispatch: &Dispatch, workspace: WorkspaceId) -> Result<(
             dispatch.core.open_job(&command, UnixMillis::now()).await?;
             Ok(dispatch.commands.send(&command, Duration::ZERO).await?)
         }
-        Left::TheRest | Left::PassAfter(_) => {
-            let after = if let Left::PassAfter(after) = left { after } else { Duration::ZERO };
+        Left::TheRest => {
             dispatch.core.leave_job(&command, runner).await?;
-            Ok(dispatch.commands.send(&command, after).await?)
+            Ok(dispatch.commands.send(&command, Duration::ZERO).await?)
+        }
+        Left::PassAfter(wait) => {
+            dispatch.core.leave_job(&command, runner).await?;
+            // By then the watchdog has asked for it anyway, and messages would become ever more.
+            if wait > dispatch.forgotten_after {
+                return Ok(());
+            }
+            Ok(dispatch.commands.send(&command, wait).await?)
         }
     }
 }
@@ -157,7 +164,14 @@ impl Run<'_> {
             let mut under_way = match self.dispatch.core.erasure_pass(self.workspace).await? {
                 Some(under_way) => self.go_on(under_way),
                 None if erasures.is_empty() => return Ok(Left::Nothing),
-                None => self.begin(&erasures).await?,
+                None => {
+                    let due = next_pass_at(&erasures, self.dispatch.erasure_settles_after);
+                    let wait = due.map_or(Duration::ZERO, |due| due.since(UnixMillis::now()));
+                    if !wait.is_zero() {
+                        return Ok(Left::PassAfter(wait));
+                    }
+                    self.begin(&erasures).await?
+                }
             };
             if let Some(left) = self.note(&mut under_way).await? {
                 return Ok(left);
@@ -184,9 +198,7 @@ impl Run<'_> {
             if !self.beat().await? {
                 return Ok(Left::NotOurs);
             }
-            if let Some(wait) = self.end(under_way, erasures).await? {
-                return Ok(Left::PassAfter(wait));
-            }
+            self.end(under_way, erasures).await?;
         }
     }
 
@@ -263,32 +275,25 @@ impl Run<'_> {
         Ok(None)
     }
 
-    /// Notes the pass on its erasures; how long to wait for the next one, if somebody is not erased yet and it is too early.
-    async fn end(&self, under_way: PassUnderWay, erasures: Vec<Erasure>) -> Result<Option<Duration>, StoreError> {
+    /// Notes the pass on its erasures.
+    async fn end(&self, under_way: PassUnderWay, erasures: Vec<Erasure>) -> Result<(), StoreError> {
         let now = UnixMillis::now();
         let pass = Pass { ended_at: Some(now), ..under_way.pass };
-        let mut wait: Option<Duration> = None;
         for mut erasure in erasures.into_iter().filter(|erasure| under_way.erasures.contains(&erasure.id)) {
             let settled_at = erasure.asked_at.plus(self.dispatch.erasure_settles_after);
             erasure.status = Status::Running;
-            if erasure.passes.iter().all(|made| made.began_at != pass.began_at) {
-                erasure.passes.push(pass.clone());
-            }
+            erasure.note(&pass);
             if pass.is_clean() && pass.began_at >= settled_at {
                 erasure.status = Status::Complete;
                 erasure.completed_at = Some(now);
                 erasure.person = None;
                 tracing::info!(erasure = %erasure.id, passes = erasure.passes.len(), "an erasure is complete");
-            } else {
-                let left = settled_at.since(now);
-                wait = Some(wait.map_or(left, |known| known.min(left)));
             }
             if !self.dispatch.core.put_erasure(&erasure).await? {
                 tracing::warn!(erasure = %erasure.id, "an erasure was completed by another run");
             }
         }
-        self.dispatch.core.end_erasure_pass(self.workspace).await?;
-        Ok(wait.filter(|wait| !wait.is_zero()))
+        self.dispatch.core.end_erasure_pass(self.workspace).await
     }
 }
 

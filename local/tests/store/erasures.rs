@@ -18,6 +18,7 @@ fn erasure(number: i64, status: Status) -> Erasure {
         asked_at,
         completed_at: None,
         passes: Vec::new(),
+        between: None,
     }
 }
 
