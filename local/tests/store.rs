@@ -19,6 +19,8 @@ mod contacts;
 mod conversions;
 #[path = "store/counters.rs"]
 mod counters;
+#[path = "store/erasures.rs"]
+mod erasures;
 #[path = "store/evidence.rs"]
 mod evidence;
 #[path = "store/halts.rs"]

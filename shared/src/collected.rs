@@ -124,8 +124,15 @@ pub struct Collected {
     /// Who it was, once that is worked out; address and user agent are gone then, and `country` is the answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub visitor: Option<Visitor>,
-    /// At least one.
-    pub events: Vec<WebEvent>,
+    /// At least one; none in the place of one that was erased, for an event without an id is named by its place.
+    pub events: Vec<Option<WebEvent>>,
+}
+
+impl Collected {
+    /// The events that are not erased, each with its place.
+    pub fn with_places(&self) -> impl Iterator<Item = (usize, &WebEvent)> {
+        self.events.iter().enumerate().filter_map(|(place, event)| Some((place, event.as_ref()?)))
+    }
 }
 
 impl fmt::Debug for Collected {

@@ -385,6 +385,28 @@ mod tests {
     }
 
     #[test]
+    fn an_event_that_was_erased_leaves_its_place_to_nobody() {
+        let collected = serde_json::json!({
+            "kind": "collected", "id": "01J00000000000000000000000", "received_at": 7, "key": "wk_01J00000000000000000000000",
+            "workspace": WorkspaceId::FIRST, "events": [null, {"name": "purchase", "at": 5}],
+        });
+        let told = serde_json::json!({
+            "kind": "told", "id": "01J00000000000000000000000", "received_at": 7, "workspace": WorkspaceId::FIRST,
+            "events": [null, {"at": 5, "fact": {"kind": "assigned", "agent": "kim"}}],
+        });
+        for golden in [collected, told] {
+            let message: Inbound = read(Some(&golden.to_string())).unwrap();
+            assert_eq!(serde_json::to_value(&message).unwrap(), golden);
+            let places: Vec<usize> = match message {
+                Inbound::Collected(collected) => collected.with_places().map(|(place, _)| place).collect(),
+                Inbound::Told(told) => told.with_places().map(|(place, _)| place).collect(),
+                _ => panic!("neither"),
+            };
+            assert_eq!(places, [1]);
+        }
+    }
+
+    #[test]
     fn a_parcel_on_its_queue_keeps_its_shape() {
         let id = "pcl_01J00000000000000000000000".parse().unwrap();
         let command = DeliverCommand::Parcel { parcel: ParcelKey { id, due_at: UnixMillis(7) } };

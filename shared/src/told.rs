@@ -20,8 +20,15 @@ pub struct ToldEvents {
     pub received_at: UnixMillis,
     /// Whose it is.
     pub workspace: WorkspaceId,
-    /// At least one.
-    pub events: Vec<ToldEvent>,
+    /// At least one; none in the place of one that was erased, for an event without an id is named by its place.
+    pub events: Vec<Option<ToldEvent>>,
+}
+
+impl ToldEvents {
+    /// The events that are not erased, each with its place.
+    pub fn with_places(&self) -> impl Iterator<Item = (usize, &ToldEvent)> {
+        self.events.iter().enumerate().filter_map(|(place, event)| Some((place, event.as_ref()?)))
+    }
 }
 
 impl fmt::Debug for ToldEvents {

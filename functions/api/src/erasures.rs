@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use shared::erasure::{Erasure, Pass, Status};
+use shared::erasure::{Erasure, Status};
 use shared::http::auth::Caller;
 use shared::http::limit;
 use shared::http::params::Params;
@@ -57,6 +57,7 @@ pub(crate) async fn create(
                 asked_at: UnixMillis::now(),
                 completed_at: None,
                 passes: Vec::new(),
+                between: None,
             }
         }
     };
@@ -96,9 +97,10 @@ pub(crate) async fn list(
 
 /// Names nobody but by our own ids: it is what is left as the proof.
 fn shown(erasure: &Erasure) -> Value {
-    let total = |of: fn(&Pass) -> &BTreeMap<String, u64>| {
+    let erased = {
         let mut sum: BTreeMap<&str, u64> = BTreeMap::new();
-        for (kind, n) in erasure.passes.iter().flat_map(of) {
+        let between = erasure.between.iter().flat_map(|between| &between.erased);
+        for (kind, n) in erasure.passes.iter().flat_map(|pass| &pass.erased).chain(between) {
             *sum.entry(kind).or_default() += n;
         }
         json!(sum)
@@ -113,6 +115,7 @@ fn shown(erasure: &Erasure) -> Value {
                 "interrupted": pass.interrupted,
                 "looked_at": pass.looked_at,
                 "erased": pass.erased,
+                "unreadable": pass.unreadable,
             })
         })
         .collect();
@@ -122,7 +125,10 @@ fn shown(erasure: &Erasure) -> Value {
         "contacts": erasure.contacts,
         "asked_at": erasure.asked_at.to_rfc3339(),
         "completed_at": erasure.completed_at.map(UnixMillis::to_rfc3339),
-        "erased": total(|pass| &pass.erased),
+        "erased": erased,
+        // Each pass meets them again.
+        "unreadable": erasure.passes.last().map(|pass| &pass.unreadable),
         "passes": passes,
+        "passes_between": erasure.between,
     })
 }

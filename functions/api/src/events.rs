@@ -147,7 +147,12 @@ pub(crate) async fn tell(
         return Err(Problem::all_invalid(errors));
     }
     let accepted = events.len();
-    let told = ToldEvents { id, received_at: now, workspace: caller.workspace, events };
+    let told = ToldEvents {
+        id,
+        received_at: now,
+        workspace: caller.workspace,
+        events: events.into_iter().map(Some).collect(),
+    };
     api.events.send_inbound(&api.bucket, &Inbound::Told(Box::new(told)), now).await?;
     Ok((StatusCode::ACCEPTED, Json(json!({"accepted": accepted}))))
 }

@@ -147,7 +147,7 @@ async fn take_in(
             ip: viewer.ip,
             country: viewer.country,
             visitor: None,
-            events: report.events.into_iter().map(|event| event.taken_at(now)).collect(),
+            events: report.events.into_iter().map(|event| Some(event.taken_at(now))).collect(),
         };
         let message = Inbound::Collected(Box::new(collected));
         // Anything but a 2xx makes the page send them again, with the same ids.

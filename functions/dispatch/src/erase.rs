@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use shared::erasure::object::{self, NotErased};
 use shared::erasure::search::{Object, Search, SearchError};
-use shared::erasure::{Erasure, Names, Pass, PassUnderWay, Person, Place, Status};
+use shared::erasure::{Erasure, Names, Pass, PassUnderWay, Person, Place, Status, next_pass_at};
 use shared::id::{ContactId, WorkspaceId, ulid_at};
 use shared::queue::{DispatchCommand, QueueUnavailable};
 use shared::store::{StoreError, Taken};
@@ -18,6 +18,9 @@ use crate::Dispatch;
 
 /// How long a run works: less than the function has (15 minutes).
 const RUN_FOR: Duration = Duration::from_secs(600);
+
+/// From one sign of life to the next while the files are written again.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(5);
 
 /// Erasures that are looked after at a time; more wait for the next pass.
 const MOST_AT_ONCE: usize = 1_000;
@@ -82,18 +85,68 @@ pub(crate) async fn run(dispatch: &Dispatch, workspace: WorkspaceId) -> Result<(
             dispatch.core.open_job(&command, UnixMillis::now()).await?;
             Ok(dispatch.commands.send(&command, Duration::ZERO).await?)
         }
-        Left::TheRest | Left::PassAfter(_) => {
-            let after = if let Left::PassAfter(after) = left { after } else { Duration::ZERO };
+        Left::TheRest => {
             dispatch.core.leave_job(&command, runner).await?;
-            Ok(dispatch.commands.send(&command, after).await?)
+            Ok(dispatch.commands.send(&command, Duration::ZERO).await?)
+        }
+        Left::PassAfter(wait) => {
+            dispatch.core.leave_job(&command, runner).await?;
+            // By then the watchdog has asked for it anyway, and messages would become ever more.
+            if wait > dispatch.forgotten_after {
+                return Ok(());
+            }
+            Ok(dispatch.commands.send(&command, wait).await?)
         }
     }
 }
 
-/// Erasures that are not complete.
+/// Erasures that are not complete, oldest first.
 async fn waiting(dispatch: &Dispatch, workspace: WorkspaceId) -> Result<Vec<Erasure>, StoreError> {
-    let listed = dispatch.core.erasures(workspace, None, MOST_AT_ONCE).await?;
-    Ok(listed.rows.into_iter().filter(|erasure| erasure.status != Status::Complete).collect())
+    dispatch.core.erasures_under_way(workspace, MOST_AT_ONCE).await
+}
+
+/// Works as long as the signs of life find the job ours; `None` when they do not any more.
+async fn while_ours<T, E, Beat>(
+    work: impl Future<Output = Result<T, E>>,
+    beat: impl Fn() -> Beat,
+    every: Duration,
+) -> Result<Option<T>, NotDone>
+where
+    NotDone: From<E>,
+    Beat: Future<Output = Result<bool, StoreError>>,
+{
+    tokio::pin!(work);
+    let mut signs = tokio::time::interval(every);
+    loop {
+        tokio::select! {
+            done = &mut work => return Ok(Some(done?)),
+            _ = signs.tick() => {
+                if !beat().await? {
+                    return Ok(None);
+                }
+            }
+        }
+    }
+}
+
+/// Counts what became of a row, whose key may name people, or of this object. One that can never be read does not keep the others from being erased.
+fn count<E: std::fmt::Display>(
+    pass: &mut Pass,
+    kind: &str,
+    object: Option<&str>,
+    done: Result<bool, E>,
+    is_permanent: impl FnOnce(&E) -> bool,
+) -> Result<(), E> {
+    match done {
+        Ok(true) => pass.changed(kind),
+        Ok(false) => {}
+        Err(error) if is_permanent(&error) => {
+            tracing::error!(kind, object, %error, "an erasure goes on without something that cannot be read");
+            pass.could_not_read(kind);
+        }
+        Err(error) => return Err(error),
+    }
+    Ok(())
 }
 
 struct Run<'a> {
@@ -111,7 +164,14 @@ impl Run<'_> {
             let mut under_way = match self.dispatch.core.erasure_pass(self.workspace).await? {
                 Some(under_way) => self.go_on(under_way),
                 None if erasures.is_empty() => return Ok(Left::Nothing),
-                None => self.begin(&erasures).await?,
+                None => {
+                    let due = next_pass_at(&erasures, self.dispatch.erasure_settles_after);
+                    let wait = due.map_or(Duration::ZERO, |due| due.since(UnixMillis::now()));
+                    if !wait.is_zero() {
+                        return Ok(Left::PassAfter(wait));
+                    }
+                    self.begin(&erasures).await?
+                }
             };
             if let Some(left) = self.note(&mut under_way).await? {
                 return Ok(left);
@@ -127,13 +187,18 @@ impl Run<'_> {
                 return Ok(left);
             }
             let contacts: BTreeSet<ContactId> = concerned.iter().flat_map(|erasure| erasure.contacts.clone()).collect();
-            let files = Warehouse::new(self.dispatch.bucket.clone()).erase(&contacts).await?;
+            let warehouse = Warehouse::new(self.dispatch.bucket.clone());
+            let Some(files) = while_ours(warehouse.erase(&contacts), || self.beat(), SIGN_OF_LIFE).await? else {
+                return Ok(Left::NotOurs);
+            };
             if files.rows > 0 {
                 *under_way.pass.erased.entry("published_events".to_owned()).or_default() += files.rows as u64;
             }
-            if let Some(wait) = self.end(under_way, erasures).await? {
-                return Ok(Left::PassAfter(wait));
+            // Whoever has it now ends the pass.
+            if !self.beat().await? {
+                return Ok(Left::NotOurs);
             }
+            self.end(under_way, erasures).await?;
         }
     }
 
@@ -156,13 +221,18 @@ impl Run<'_> {
     /// Notes how far the pass is; what is left if the run is to stop here.
     async fn note(&self, under_way: &mut PassUnderWay) -> Result<Option<Left>, StoreError> {
         let core = &self.dispatch.core;
-        if !core.beat_job(&self.command, self.runner, UnixMillis::now()).await? {
+        if !self.beat().await? {
             return Ok(Some(Left::NotOurs));
         }
         let time_is_over = self.begun.elapsed() > RUN_FOR;
         under_way.runner = (!time_is_over).then_some(self.runner);
         core.put_erasure_pass(self.workspace, under_way).await?;
         Ok(time_is_over.then_some(Left::TheRest))
+    }
+
+    /// A sign of life; `false` when somebody else has the job.
+    async fn beat(&self) -> Result<bool, StoreError> {
+        self.dispatch.core.beat_job(&self.command, self.runner, UnixMillis::now()).await
     }
 
     fn search(&self) -> Search<'_> {
@@ -174,8 +244,8 @@ impl Run<'_> {
             let piece = self.search().rows(behind).await?;
             piece.of_workspace.iter().for_each(|row| under_way.pass.looked(row.kind()));
             for row in piece.of_workspace.iter().filter(|row| row.names(names)) {
-                under_way.pass.changed(row.kind());
-                self.dispatch.core.erase_row(names, row, UnixMillis::now()).await?;
+                let done = self.dispatch.core.erase_row(names, row, UnixMillis::now()).await;
+                count(&mut under_way.pass, row.kind(), None, done.map(|()| true), StoreError::is_permanent)?;
             }
             under_way.place = match piece.last {
                 Some(place) => Place::Table { behind: Some(place) },
@@ -194,9 +264,8 @@ impl Run<'_> {
             let Some(last) = piece.last else { break };
             for Object { key, kind, region } in piece.of_workspace {
                 under_way.pass.looked(kind.name());
-                if object::erase(&self.dispatch.bucket, &key, kind, names, region).await? {
-                    under_way.pass.changed(kind.name());
-                }
+                let done = object::erase(&self.dispatch.bucket, &key, kind, names, region).await;
+                count(&mut under_way.pass, kind.name(), Some(&key), done, NotErased::is_permanent)?;
             }
             under_way.place = Place::Bucket { behind: Some(last) };
             if let Some(left) = self.note(under_way).await? {
@@ -206,29 +275,59 @@ impl Run<'_> {
         Ok(None)
     }
 
-    /// Notes the pass on its erasures; how long to wait for the next one, if somebody is not erased yet and it is too early.
-    async fn end(&self, under_way: PassUnderWay, erasures: Vec<Erasure>) -> Result<Option<Duration>, StoreError> {
+    /// Notes the pass on its erasures.
+    async fn end(&self, under_way: PassUnderWay, erasures: Vec<Erasure>) -> Result<(), StoreError> {
         let now = UnixMillis::now();
         let pass = Pass { ended_at: Some(now), ..under_way.pass };
-        let mut wait: Option<Duration> = None;
         for mut erasure in erasures.into_iter().filter(|erasure| under_way.erasures.contains(&erasure.id)) {
             let settled_at = erasure.asked_at.plus(self.dispatch.erasure_settles_after);
             erasure.status = Status::Running;
-            if erasure.passes.iter().all(|made| made.began_at != pass.began_at) {
-                erasure.passes.push(pass.clone());
-            }
+            erasure.note(&pass);
             if pass.is_clean() && pass.began_at >= settled_at {
                 erasure.status = Status::Complete;
                 erasure.completed_at = Some(now);
                 erasure.person = None;
                 tracing::info!(erasure = %erasure.id, passes = erasure.passes.len(), "an erasure is complete");
-            } else {
-                let left = settled_at.since(now);
-                wait = Some(wait.map_or(left, |known| known.min(left)));
             }
-            self.dispatch.core.put_erasure(&erasure).await?;
+            if !self.dispatch.core.put_erasure(&erasure).await? {
+                tracing::warn!(erasure = %erasure.id, "an erasure was completed by another run");
+            }
         }
-        self.dispatch.core.end_erasure_pass(self.workspace).await?;
-        Ok(wait.filter(|wait| !wait.is_zero()))
+        self.dispatch.core.end_erasure_pass(self.workspace).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_read_is_passed_over_and_what_does_not_answer_is_not() {
+        let mut pass = Pass::default();
+        let permanent = |error: &&str| *error == "unreadable";
+        assert_eq!(count(&mut pass, "attempts", None, Err("unreadable"), permanent), Ok(()));
+        assert_eq!(count(&mut pass, "attempts", None, Err("throttled"), permanent), Err("throttled"));
+        assert_eq!(count(&mut pass, "contacts", None, Ok(true), permanent), Ok(()));
+        assert_eq!(count(&mut pass, "contacts", None, Ok(false), permanent), Ok(()));
+        assert_eq!(pass.unreadable, [("attempts".to_owned(), 1)].into());
+        assert_eq!(pass.erased, [("contacts".to_owned(), 1)].into());
+    }
+
+    const EVERY: Duration = Duration::from_millis(1);
+
+    #[tokio::test]
+    async fn long_work_gives_signs_of_life_and_ends_when_the_job_is_somebody_elses() {
+        let beats = AtomicU32::new(0);
+        let lost_at_third = || {
+            let ours = beats.fetch_add(1, Ordering::SeqCst) < 2;
+            async move { Ok(ours) }
+        };
+        let endless = std::future::pending::<Result<(), StoreError>>();
+        assert!(while_ours(endless, lost_at_third, EVERY).await.unwrap().is_none());
+        assert_eq!(beats.load(Ordering::SeqCst), 3);
+        let done = while_ours(async { Ok::<_, StoreError>(7) }, || async { Ok(true) }, EVERY).await.unwrap();
+        assert_eq!(done, Some(7));
     }
 }

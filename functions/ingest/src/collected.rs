@@ -26,7 +26,7 @@ pub(crate) fn enriched(ingest: &Ingest, mut collected: Collected) -> Collected {
 pub(crate) async fn effects(ingest: &Ingest, collected: &Collected) -> Result<Effects, NotIngested> {
     // Begun one after the other all the same: a list of futures has one type that can be sent.
     let each: Vec<_> =
-        collected.events.iter().enumerate().map(|(index, event)| of_event(ingest, collected, index, event)).collect();
+        collected.with_places().map(|(index, event)| of_event(ingest, collected, index, event)).collect();
     let each: Vec<Effects> = futures::stream::iter(each).buffered(WRITES_AT_ONCE).try_collect().await?;
     let mut effects = Effects::default();
     each.into_iter().for_each(|one| effects.merge(one));

@@ -17,8 +17,7 @@ use crate::{Ingest, NotIngested, WRITES_AT_ONCE};
 /// What a request's events change.
 pub(crate) async fn effects(ingest: &Ingest, told: &ToldEvents) -> Result<Effects, NotIngested> {
     // Begun one after the other all the same: a list of futures has one type that can be sent.
-    let each: Vec<_> =
-        told.events.iter().enumerate().map(|(index, event)| of_event(ingest, told, index, event)).collect();
+    let each: Vec<_> = told.with_places().map(|(index, event)| of_event(ingest, told, index, event)).collect();
     let each: Vec<Effects> = futures::stream::iter(each).buffered(WRITES_AT_ONCE).try_collect().await?;
     let mut effects = Effects::default();
     each.into_iter().for_each(|one| effects.merge(one));

@@ -61,7 +61,7 @@ fn find_in(key: &str, kind: Kind, names: &Names, region: Option<Region>, body: &
         Kind::Upload => in_text(names, body),
         // What an earlier export has shown is not shown again, else each would hold all before it.
         Kind::Export => {
-            let named = names.are_in(&String::from_utf8_lossy(body));
+            let named = names.are_in_text(&String::from_utf8_lossy(body));
             named.then(|| Found::Record(json!({}))).into_iter().collect()
         }
     })
@@ -112,7 +112,7 @@ fn message(names: &Names, body: &[u8], is_notification: bool) -> Option<Found> {
 
 fn item(names: &Names, body: &[u8]) -> Option<Found> {
     let text = String::from_utf8_lossy(body);
-    if !names.are_in(&text) {
+    if !names.are_in_text(&text) {
         return None;
     }
     match serde_json::from_str::<Value>(&text) {

@@ -74,6 +74,14 @@ pub enum NotErased {
     Compression(#[from] std::io::Error),
 }
 
+impl NotErased {
+    /// Whether trying again is of no use: the object is there, and cannot be read.
+    #[must_use]
+    pub const fn is_permanent(&self) -> bool {
+        !matches!(self, Self::Blob(_))
+    }
+}
+
 /// What becomes of an object's bytes.
 #[derive(Debug, PartialEq, Eq)]
 enum Next {
@@ -135,8 +143,8 @@ fn of_lines(names: &Names, body: &[u8], region: Option<Region>) -> Result<Next, 
     Ok(if changed { Next::Becomes(next) } else { Next::Stays })
 }
 
-/// A notification loses what it tells of the person; any other message loses its fields that name them, or goes altogether
-/// if it is about them.
+/// A notification loses what it tells of the person, a click its fields that name them, and what pages and servers tell the
+/// events that do: a message of which nothing is left goes.
 fn of_archive(names: &Names, body: &[u8]) -> Result<Next, NotErased> {
     let mut lines = Vec::new();
     let mut changed = false;
@@ -179,12 +187,13 @@ pub(super) enum Said {
 
 pub(super) fn said(names: &Names, body: &[u8]) -> Said {
     let Ok(text) = std::str::from_utf8(body) else { return Said::Nothing };
-    if !names.are_in(text) {
+    if !names.may_be_in(text) {
         return Said::Nothing;
     }
     match serde_json::from_str::<Value>(text) {
         Ok(document) if names_in(names, &document) => Said::Here(document),
-        _ => Said::Somewhere,
+        _ if names.are_in(text) => Said::Somewhere,
+        _ => Said::Nothing,
     }
 }
 
@@ -205,13 +214,21 @@ fn of_message(names: &Names, body: &[u8], is_notification: bool) -> Next {
         }
         blank(names, &mut document);
     } else {
-        return Next::Goes;
+        let told = document.get_mut("events").and_then(Value::as_array_mut);
+        let is_anothers_too = told.is_some_and(|events| {
+            // What has no id of its own is named by its place: the others keep theirs.
+            events.iter_mut().filter(|event| names_in(names, event)).for_each(|event| *event = Value::Null);
+            events.iter().any(|event| !event.is_null())
+        });
+        if !is_anothers_too || names_in(names, &document) {
+            return Next::Goes;
+        }
     }
     serde_json::to_vec(&document).map_or(Next::Goes, Next::Becomes)
 }
 
 fn of_text(names: &Names, body: &[u8], named: Next) -> Next {
-    if names.are_in(&String::from_utf8_lossy(body)) { named } else { Next::Stays }
+    if names.are_in_text(&String::from_utf8_lossy(body)) { named } else { Next::Stays }
 }
 
 /// The lines of a file that name the person go; the others stay as they are.
@@ -271,6 +288,34 @@ mod tests {
     }
 
     #[test]
+    fn of_what_was_told_together_only_the_events_of_the_person_go() {
+        let event = |phone: &str| json!({"at": 5, "contact": {"phone": phone}});
+        let told = |events: &[Value]| json!({"kind": "told", "id": "x", "events": events});
+        let [theirs, others] = [event("+60123456789"), event("+60123456780")];
+        let message = told(&[others.clone(), theirs.clone(), others.clone()]).to_string();
+        let Next::Becomes(next) = of_message(&names(), message.as_bytes(), false) else { panic!("not narrowed") };
+        let next: Value = serde_json::from_slice(&next).unwrap();
+        assert_eq!(next, told(&[others.clone(), Value::Null, others.clone()]));
+        assert_eq!(of_message(&names(), next.to_string().as_bytes(), false), Next::Stays);
+        let only_them = told(&[theirs.clone(), Value::Null]).to_string();
+        assert_eq!(of_message(&names(), only_them.as_bytes(), false), Next::Goes);
+        let elsewhere = json!({"kind": "collected", "user_agent": "60123456789", "events": [others]}).to_string();
+        assert_eq!(of_message(&names(), elsewhere.as_bytes(), false), Next::Goes, "better too much than too little");
+    }
+
+    #[test]
+    fn what_a_stranger_calls_a_browser_does_not_erase_what_others_say() {
+        let person = Person { others: ["guest".to_owned()].into(), ..Person::default() };
+        let names = Names::of([&person]).unwrap();
+        let of_others = line("collected", &json!({"kind": "collected", "events": [{"name": "guest", "phone": "7"}]}));
+        let theirs = line("collected", &json!({"kind": "collected", "events": [{"anonymous_id": "guest"}]}));
+        let object = archive::compress(&[of_others.clone(), theirs]).unwrap();
+        let Next::Becomes(next) = of_archive(&names, &object).unwrap() else { panic!("not changed") };
+        assert_eq!(archive::lines(&next).unwrap().next().unwrap().unwrap(), of_others);
+        assert_eq!(of_text(&names, br#"{"kind":"guest"}"#, Next::Goes), Next::Stays);
+    }
+
+    #[test]
     fn lines_of_others_stay_as_they_are() {
         let body = b"{\"line\":2,\"phone\":\"+60123456789\",\"reason\":\"x\"}\n{\"line\":3,\"phone\":\"7\",\"reason\":\"y\"}\n";
         let Next::Becomes(next) = of_lines(&names(), body, None).unwrap() else { panic!("not changed") };
@@ -281,6 +326,17 @@ mod tests {
             panic!("not changed")
         };
         assert_eq!(next, b"phone,name\n60123456780,B\n");
+    }
+
+    #[test]
+    fn an_object_that_cannot_be_read_is_told_from_a_bucket_that_does_not_answer() {
+        for unreadable in
+            [of_page(&names(), b"{").err(), of_lines(&names(), b"x", None).err(), of_archive(&names(), b"x").err()]
+        {
+            assert!(unreadable.unwrap().is_permanent());
+        }
+        let gone = BlobError::NotFound { key: "k".to_owned() };
+        assert!(!NotErased::from(gone).is_permanent());
     }
 
     #[test]

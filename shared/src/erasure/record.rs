@@ -17,6 +17,10 @@ const ENVELOPES: [&str; 2] = ["entry", "changes"];
 /// Takes the people out of a notification of Meta's: every record (message, status, contact…) that names one is removed,
 /// and texts outside of records are blanked. Whether anything was.
 pub fn erase_from_notification(names: &Names, document: &mut Value) -> bool {
+    erase_records(names, "", document)
+}
+
+fn erase_records(names: &Names, field: &str, document: &mut Value) -> bool {
     match document {
         Value::Object(fields) => {
             let mut changed = false;
@@ -24,25 +28,29 @@ pub fn erase_from_notification(names: &Names, document: &mut Value) -> bool {
                 match value {
                     Value::Array(records) if !ENVELOPES.contains(&name.as_str()) => {
                         let before = records.len();
-                        records.retain(|record| !names_in(names, record));
+                        records.retain(|record| !named(names, name, record));
                         changed |= records.len() != before;
                     }
-                    other => changed |= erase_from_notification(names, other),
+                    other => changed |= erase_records(names, name, other),
                 }
             }
             changed
         }
         Value::Array(values) => {
-            values.iter_mut().map(|value| erase_from_notification(names, value)).fold(false, BitOr::bitor)
+            values.iter_mut().map(|value| erase_records(names, field, value)).fold(false, BitOr::bitor)
         }
-        text => blank(names, text),
+        text => blank_in(names, field, text),
     }
 }
 
 /// Takes the people out of any other document by blanking the texts that name one. Whether anything was.
 pub fn blank(names: &Names, document: &mut Value) -> bool {
+    blank_in(names, "", document)
+}
+
+fn blank_in(names: &Names, field: &str, document: &mut Value) -> bool {
     match document {
-        Value::String(text) if names.are_in(text) => {
+        Value::String(text) if names.are_in_value(field, text) => {
             *text = ERASED.to_owned();
             true
         }
@@ -50,12 +58,12 @@ pub fn blank(names: &Names, document: &mut Value) -> bool {
             *document = Value::Null;
             true
         }
-        Value::Array(values) => values.iter_mut().map(|value| blank(names, value)).fold(false, BitOr::bitor),
+        Value::Array(values) => values.iter_mut().map(|value| blank_in(names, field, value)).fold(false, BitOr::bitor),
         Value::Object(fields) => {
             let before = fields.len();
             fields.retain(|name, _| !names.are_in(name));
             let fewer = fields.len() != before;
-            fields.iter_mut().fold(fewer, |changed, (_, value)| blank(names, value) || changed)
+            fields.iter_mut().fold(fewer, |changed, (name, value)| blank_in(names, name, value) || changed)
         }
         _ => false,
     }
@@ -97,9 +105,10 @@ pub fn whose(names: &Names, record: &Value) -> Whose {
         return Whose::Nobodys;
     }
     for fields in [OWNERS.as_slice(), DEVICES.as_slice()] {
-        let mut owners = fields.iter().filter_map(|name| record.get(name)).filter(|owner| !owner.is_null()).peekable();
+        let owners = fields.iter().filter_map(|name| Some((name, record.get(name)?)));
+        let mut owners = owners.filter(|(_, owner)| !owner.is_null()).peekable();
         if owners.peek().is_some() {
-            return if owners.any(|owner| names_in(names, owner)) { Whose::Theirs } else { Whose::Anothers };
+            return if owners.any(|(name, owner)| named(names, name, owner)) { Whose::Theirs } else { Whose::Anothers };
         }
     }
     Whose::Theirs
@@ -118,14 +127,18 @@ const METADATA: &str = "metadata";
 /// [`names_in`] finds somebody, so that whatever an erasure takes away is shown.
 #[must_use]
 pub fn narrowed(names: &Names, document: &Value) -> Option<Value> {
+    narrowed_in(names, "", document)
+}
+
+fn narrowed_in(names: &Names, field: &str, document: &Value) -> Option<Value> {
     match document {
         Value::Object(fields) => {
             let (mut kept, mut found) = (Map::new(), false);
             for (name, value) in fields {
                 let part = match value {
                     _ if names.are_in(name) => Some(value.clone()),
-                    Value::Array(records) if !ENVELOPES.contains(&name.as_str()) => records_of(names, records),
-                    other => narrowed(names, other),
+                    Value::Array(records) if !ENVELOPES.contains(&name.as_str()) => records_of(names, name, records),
+                    other => narrowed_in(names, name, other),
                 };
                 found |= part.is_some();
                 let is_frame = name == METADATA || (FRAME.contains(&name.as_str()) && !value.is_object());
@@ -136,17 +149,18 @@ pub fn narrowed(names: &Names, document: &Value) -> Option<Value> {
             found.then_some(Value::Object(kept))
         }
         Value::Array(values) => {
-            let parts: Vec<Value> = values.iter().filter_map(|value| narrowed(names, value)).collect();
+            let parts: Vec<Value> = values.iter().filter_map(|value| narrowed_in(names, field, value)).collect();
             (!parts.is_empty()).then_some(Value::Array(parts))
         }
-        one => names_in(names, one).then(|| one.clone()),
+        one => named(names, field, one).then(|| one.clone()),
     }
 }
 
-fn records_of(names: &Names, records: &[Value]) -> Option<Value> {
+fn records_of(names: &Names, field: &str, records: &[Value]) -> Option<Value> {
     let theirs: Vec<Value> = records
         .iter()
         .filter_map(|record| match whose(names, record) {
+            Whose::Nobodys if named(names, field, record) => Some(record.clone()),
             Whose::Nobodys => None,
             Whose::Theirs => Some(record.clone()),
             Whose::Anothers => Some(Value::from(WITHHELD)),
@@ -159,11 +173,11 @@ fn records_of(names: &Names, records: &[Value]) -> Option<Value> {
 #[must_use]
 pub fn named_texts(names: &Names, document: &Value) -> Vec<(String, Value)> {
     let mut found = Vec::new();
-    gather(names, document, &mut String::new(), &mut found);
+    gather(names, "", document, &mut String::new(), &mut found);
     found
 }
 
-fn gather(names: &Names, document: &Value, pointer: &mut String, found: &mut Vec<(String, Value)>) {
+fn gather(names: &Names, field: &str, document: &Value, pointer: &mut String, found: &mut Vec<(String, Value)>) {
     let length = pointer.len();
     match document {
         Value::Object(fields) => {
@@ -173,7 +187,7 @@ fn gather(names: &Names, document: &Value, pointer: &mut String, found: &mut Vec
                 if names.are_in(name) {
                     found.push((pointer.clone(), value.clone()));
                 } else {
-                    gather(names, value, pointer, found);
+                    gather(names, name, value, pointer, found);
                 }
                 pointer.truncate(length);
             }
@@ -182,11 +196,11 @@ fn gather(names: &Names, document: &Value, pointer: &mut String, found: &mut Vec
             for (place, value) in values.iter().enumerate() {
                 pointer.push('/');
                 pointer.push_str(&place.to_string());
-                gather(names, value, pointer, found);
+                gather(names, field, value, pointer, found);
                 pointer.truncate(length);
             }
         }
-        one if names_in(names, one) => found.push((pointer.clone(), one.clone())),
+        one if named(names, field, one) => found.push((pointer.clone(), one.clone())),
         _ => {}
     }
 }
@@ -224,18 +238,23 @@ fn keep_place(names: &Names, line: &mut Value) {
         *line = Value::Null;
         return;
     };
-    fields.retain(|name, value| KEPT_OF_A_LINE.contains(&name.as_str()) && !names_in(names, value));
+    fields.retain(|name, value| KEPT_OF_A_LINE.contains(&name.as_str()) && !named(names, name, value));
     fields.insert("phone".to_owned(), Value::from(PhoneNumber::ERASED));
 }
 
 /// Whether a document names one of them anywhere.
 #[must_use]
 pub fn names_in(names: &Names, document: &Value) -> bool {
-    match document {
-        Value::String(text) => names.are_in(text),
+    named(names, "", document)
+}
+
+/// The same of the value of this field; what is in a list is in its field.
+fn named(names: &Names, field: &str, value: &Value) -> bool {
+    match value {
+        Value::String(text) => names.are_in_value(field, text),
         Value::Number(number) => names.are_in(&number.to_string()),
-        Value::Array(values) => values.iter().any(|value| names_in(names, value)),
-        Value::Object(fields) => fields.iter().any(|(name, value)| names.are_in(name) || names_in(names, value)),
+        Value::Array(values) => values.iter().any(|value| named(names, field, value)),
+        Value::Object(fields) => fields.iter().any(|(name, value)| names.are_in(name) || named(names, name, value)),
         Value::Bool(_) | Value::Null => false,
     }
 }

@@ -91,7 +91,15 @@ impl Search<'_> {
             return Ok(None);
         };
         let Ok(import) = import.parse::<ImportId>() else { return Ok(None) };
-        Ok(self.core.import(self.workspace, import).await?.and_then(|import| import.default_region))
+        match self.core.import(self.workspace, import).await {
+            Ok(import) => Ok(import.and_then(|import| import.default_region)),
+            // Its lines are looked through all the same.
+            Err(error) if error.is_permanent() => {
+                tracing::error!(%import, %error, "numbers of an import are read without its country");
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
     }
 }
 

@@ -3,13 +3,16 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::expression::{Update, Updated};
-use super::{Core, Item, Listed, StoreError, attribute, keys, read, text, unavailable, write};
+use super::{Core, Item, Listed, StoreError, attribute, keys, read, read_or_skip, text, unavailable, write};
 use crate::attempt::{Attempt, Erased};
 use crate::contact::alias::Kind;
-use crate::erasure::{ERASED, Erasure, Names, PassUnderWay, Person};
+use crate::erasure::{ERASED, Erasure, Names, PassUnderWay, Person, Status};
 use crate::id::{ContactId, ErasureId, WorkspaceId};
 use crate::phone::PhoneNumber;
 use crate::time::UnixMillis;
+
+/// Erasures that are read at a time.
+const ERASURES_AT_ONCE: usize = 500;
 
 /// A row as it was read from the whole table.
 #[derive(Clone)]
@@ -49,7 +52,7 @@ impl Row {
     /// Whether it names one of them, also where an erasure leaves it: an export shows that as well.
     #[must_use]
     pub fn mentions(&self, names: &Names) -> bool {
-        self.item.values().any(|value| named_in(names, value))
+        self.item.iter().any(|(name, value)| named_in(names, name, value))
     }
 }
 
@@ -98,27 +101,29 @@ pub(super) fn fate(keys::Key { pk, sk }: &keys::Key) -> (&'static str, Fate) {
     }
 }
 
-fn named_in(names: &Names, value: &AttributeValue) -> bool {
+fn named_in(names: &Names, field: &str, value: &AttributeValue) -> bool {
     match value {
-        AttributeValue::S(text) => names.are_in(text),
-        AttributeValue::L(values) => values.iter().any(|value| named_in(names, value)),
-        AttributeValue::Ss(texts) => texts.iter().any(|text| names.are_in(text)),
-        AttributeValue::M(parts) => parts.iter().any(|(name, part)| names.are_in(name) || named_in(names, part)),
+        AttributeValue::S(text) => names.are_in_value(field, text),
+        AttributeValue::L(values) => values.iter().any(|value| named_in(names, field, value)),
+        AttributeValue::Ss(texts) => texts.iter().any(|text| names.are_in_value(field, text)),
+        AttributeValue::M(parts) => parts.iter().any(|(name, part)| names.are_in(name) || named_in(names, name, part)),
         _ => false,
     }
 }
 
 /// The value with every text that names somebody blanked.
-fn blanked(names: &Names, value: &AttributeValue) -> AttributeValue {
+fn blanked(names: &Names, field: &str, value: &AttributeValue) -> AttributeValue {
     match value {
-        AttributeValue::S(whole) if names.are_in(whole) => text(ERASED),
-        AttributeValue::L(values) => AttributeValue::L(values.iter().map(|value| blanked(names, value)).collect()),
+        AttributeValue::S(whole) if names.are_in_value(field, whole) => text(ERASED),
+        AttributeValue::L(values) => {
+            AttributeValue::L(values.iter().map(|value| blanked(names, field, value)).collect())
+        }
         AttributeValue::Ss(texts) => {
-            AttributeValue::Ss(texts.iter().filter(|one| !names.are_in(one)).cloned().collect())
+            AttributeValue::Ss(texts.iter().filter(|one| !names.are_in_value(field, one)).cloned().collect())
         }
         AttributeValue::M(parts) => {
             let kept = parts.iter().filter(|(name, _)| !names.are_in(name));
-            AttributeValue::M(kept.map(|(name, part)| (name.clone(), blanked(names, part))).collect())
+            AttributeValue::M(kept.map(|(name, part)| (name.clone(), blanked(names, name, part))).collect())
         }
         other => other.clone(),
     }
@@ -187,13 +192,39 @@ impl Core {
         Ok(Listed { rows, more })
     }
 
-    /// Writes how far an erasure is. Only the runner of the job does.
+    /// A workspace's erasures that are not complete, oldest first, at most `most`, however many there are that are. One that
+    /// cannot be read is left out.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn put_erasure(&self, erasure: &Erasure) -> Result<(), StoreError> {
-        let key = keys::erasure(erasure.workspace, erasure.id);
-        self.overwrite(write("erasure", key, erasure)?).await
+    pub async fn erasures_under_way(&self, workspace: WorkspaceId, most: usize) -> Result<Vec<Erasure>, StoreError> {
+        let pk = keys::erasures_pk(workspace);
+        let (mut found, mut behind) = (Vec::new(), None::<String>);
+        loop {
+            let items = self.query(&pk, ErasureId::PREFIX, behind.as_deref(), Some(ERASURES_AT_ONCE), true).await?;
+            behind = items.last().and_then(|item| item.get("sk")?.as_s().ok().cloned());
+            let is_last = items.len() < ERASURES_AT_ONCE || behind.is_none();
+            let read = items.into_iter().filter_map(|item| read_or_skip::<Erasure>("erasure", item));
+            found.extend(read.filter(|erasure| erasure.status != Status::Complete));
+            if is_last || found.len() >= most {
+                found.truncate(most);
+                return Ok(found);
+            }
+        }
+    }
+
+    /// Writes how far an erasure is, unless it is complete: `false` then. Only the runner of the job does, but one that has
+    /// lost it may not know yet, and must not bring back the names of somebody who is erased.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn put_erasure(&self, erasure: &Erasure) -> Result<bool, StoreError> {
+        let item = write("erasure", keys::erasure(erasure.workspace, erasure.id), erasure)?;
+        let mut conditions = Update::default();
+        let (status, complete) =
+            (conditions.name("status"), conditions.value(attribute("erasure", &Status::Complete)?));
+        conditions.only_if(format!("attribute_not_exists({status}) OR {status} <> {complete}"));
+        Ok(self.put_if(item, conditions).await?.is_none())
     }
 
     /// The pass that is under way.
@@ -262,7 +293,7 @@ impl Core {
     /// # Errors
     /// [`StoreError`].
     pub async fn erase_row(&self, names: &Names, row: &Row, now: UnixMillis) -> Result<(), StoreError> {
-        let key_names = names.are_in(&row.key.pk) || names.are_in(&row.key.sk);
+        let key_names = names.are_in_key(&row.key.pk) || names.are_in_key(&row.key.sk);
         let update = match fate(&row.key).1 {
             Fate::Stays => return Ok(()),
             Fate::Goes => return self.remove_row(row.key.clone()).await,
@@ -298,8 +329,10 @@ fn click() -> Update {
 fn blanking(names: &Names, item: &Item) -> Update {
     let mut update = Update::default();
     update.only_if_present("pk");
-    for (name, value) in item.iter().filter(|(name, value)| *name != "pk" && *name != "sk" && named_in(names, value)) {
-        update.set(name, blanked(names, value));
+    for (name, value) in
+        item.iter().filter(|(name, value)| *name != "pk" && *name != "sk" && named_in(names, name, value))
+    {
+        update.set(name, blanked(names, name, value));
         update.only_if_equal(name, value.clone());
     }
     update
@@ -319,9 +352,9 @@ fn attempt(names: &Names, item: &Item, now: UnixMillis) -> Result<Update, StoreE
     }
     update.set("wamid", text(ERASED));
     let special = ["pk", "sk", "phone", "erased", "name", "contact", "response", "wamid"];
-    for (name, value) in item.iter().filter(|(name, value)| !special.contains(&name.as_str()) && named_in(names, value))
-    {
-        update.set(name, blanked(names, value));
+    let named = |name: &str, value: &AttributeValue| !special.contains(&name) && named_in(names, name, value);
+    for (name, value) in item.iter().filter(|(name, value)| named(name, value)) {
+        update.set(name, blanked(names, name, value));
         update.only_if_equal(name, value.clone());
     }
     Ok(update)

@@ -107,5 +107,25 @@ fn a_row_of_another_workspace_is_not_looked_at() {
 #[test]
 fn only_the_texts_that_name_the_person_are_blanked() {
     let value = AttributeValue::L(vec![text("of 60123456789"), text("of 60123456780")]);
-    assert_eq!(blanked(&names(), &value), AttributeValue::L(vec![text(ERASED), text("of 60123456780")]));
+    assert_eq!(blanked(&names(), "reasons", &value), AttributeValue::L(vec![text(ERASED), text("of 60123456780")]));
+}
+
+#[test]
+fn an_id_that_a_stranger_has_chosen_names_no_row_but_those_of_that_id() {
+    for id in ["account", "guest", "CONTACT", "server", "campaign", "wsp_00000000000000000000000001"] {
+        let names = Names::of([&Person { others: [id.to_owned()].into(), ..Person::default() }]).unwrap();
+        for (_, _, row) in about_the_person() {
+            let mut said = row.clone();
+            said.item.insert("type".to_owned(), text(id));
+            said.item.insert("body".to_owned(), text(&format!(r#"{{"source":"{id}"}}"#)));
+            assert!(!said.mentions(&names) && !said.names(&names), "{id}: {:?}", row.key);
+        }
+        let alias = Alias::anon(id).unwrap();
+        for key in [keys::alias(WORKSPACE, &alias), keys::contact_alias(WORKSPACE, contact(), &alias)] {
+            assert!(row(key, &[]).names(&names), "{id}");
+        }
+        let told = [("body", format!(r#"{{"anonymous_id":"{id}"}}"#))];
+        let delivery = keys::delivery(WORKSPACE, DeliveryId::new(UnixMillis(1)));
+        assert!(row(delivery, &told.each_ref().map(|(name, body)| (*name, body.as_str()))).names(&names), "{id}");
+    }
 }
