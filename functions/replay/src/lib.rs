@@ -13,16 +13,20 @@ mod feed;
 mod job;
 
 use aws_sdk_dynamodb::types::TableStatus;
-use shared::archive::UnreadableLine;
+use shared::archive::{ObjectName, PREFIX, UnreadableLine};
 use shared::aws::Clients;
 use shared::blob::{BlobError, Bucket};
 use shared::config::{InvalidSettings, Settings};
 use shared::link::code::KeyRing;
 use shared::store::whole::WholeTable;
 use shared::store::{Core, StoreError, schema};
+use shared::time::UnixMillis;
 
 pub use crate::compare::{Comparison, Differences};
 pub use crate::job::{Done, Job, Phase};
+
+/// Objects among which the oldest of the archive is looked for: one would do, if nothing else lay there.
+const OBJECTS_LISTED: usize = 100;
 
 /// What the function is told by its environment.
 pub struct Config {
@@ -119,6 +123,12 @@ impl Replay {
         })
     }
 
+    /// Where the archive begins: names of its objects sort by time.
+    async fn oldest_object(&self) -> Result<Option<ObjectName>, NotReplayed> {
+        let keys = self.bucket.list(PREFIX, None, OBJECTS_LISTED).await?;
+        Ok(keys.iter().find_map(|key| ObjectName::read_key(key)))
+    }
+
     /// Makes the fresh tables where they are missing. On AWS that takes some seconds, so it may have to be asked again.
     async fn make_tables(&self, job: &Job) -> Result<(), NotReplayed> {
         let not_ready = |error: &dyn std::fmt::Display| NotReplayed::NoTables(error.to_string());
@@ -161,6 +171,8 @@ pub async fn step(replay: &Replay, job: &mut Job) -> Result<(), NotReplayed> {
     let next = match job.phase.clone() {
         Phase::Tables => {
             replay.make_tables(job).await?;
+            let oldest = replay.oldest_object().await?;
+            job.begin_with(oldest.as_ref(), UnixMillis::now());
             Phase::Copy { after: None }
         }
         Phase::Copy { after } => copy::step(&tables, job, after).await?,
