@@ -260,6 +260,9 @@ pub async fn replayer(engines: &Engines, link_keys: &str) -> anyhow::Result<repl
     let resources = Resources::create_missing(engines).await?;
     let mut settings = resources.settings();
     settings.insert("LINK_KEYS".to_owned(), link_keys.to_owned());
+    if let Ok(rules) = std::env::var("RETENTION") {
+        settings.insert("RETENTION".to_owned(), rules);
+    }
     let config = replay::Config::read(shared::config::Settings::from_values(settings))?;
     Ok(replay::Replay::new(config, &engines.calls(&Faults::default()).clients()))
 }
