@@ -222,7 +222,7 @@ mod tests {
             ("RETENTION", "messages=400"),
         ];
         let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let config = Config::read(Settings::from_values(settings.into())).unwrap();
+        let config = Config::read(Settings::from_values(settings)).unwrap();
         let tables = Replay::new(config, &clients()).tables(&Job::new("x")).unwrap();
         assert!(tables.core.retention().of(Kind::Messages).is_some());
     }
