@@ -322,6 +322,7 @@ fn settings_of(credentials: &Credentials, base_url: &str, graph_url: &str) -> BT
         "META_GRAPH_VERSION",
         "LINK_BASE_URL",
         "GEOIP_CITY_DB",
+        "GEOIP_ASN_DB",
         "EDGE_SECRET",
         "RETENTION",
         "DELIVER_ALLOW_PRIVATE",
