@@ -260,6 +260,9 @@ pub async fn replayer(engines: &Engines, link_keys: &str) -> anyhow::Result<repl
     let resources = Resources::create_missing(engines).await?;
     let mut settings = resources.settings();
     settings.insert("LINK_KEYS".to_owned(), link_keys.to_owned());
+    if let Ok(rules) = std::env::var("RETENTION") {
+        settings.insert("RETENTION".to_owned(), rules);
+    }
     let config = replay::Config::read(shared::config::Settings::from_values(settings))?;
     Ok(replay::Replay::new(config, &engines.calls(&Faults::default()).clients()))
 }
@@ -319,6 +322,7 @@ fn settings_of(credentials: &Credentials, base_url: &str, graph_url: &str) -> BT
         "META_GRAPH_VERSION",
         "LINK_BASE_URL",
         "GEOIP_CITY_DB",
+        "GEOIP_ASN_DB",
         "EDGE_SECRET",
         "RETENTION",
         "DELIVER_ALLOW_PRIVATE",

@@ -1,7 +1,7 @@
 //! The AWS clients, built once per process. Where they point comes from the environment (`AWS_REGION`, credentials, and
 //! `AWS_ENDPOINT_URL_DYNAMODB`, `…_SQS`, `…_S3`, `…_SSM` for another engine), so a function cannot tell one engine from another.
 
-use aws_config::{BehaviorVersion, SdkConfig};
+pub use aws_config::{BehaviorVersion, SdkConfig};
 
 /// One client per AWS service the functions talk to. Cloning shares the connections.
 #[derive(Clone, Debug)]

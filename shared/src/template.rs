@@ -9,7 +9,7 @@ pub mod limits;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-pub use self::check::{TemplateLink, Tracking, check_parameters, trackable_links};
+pub use self::check::{ButtonLink, TemplateLink, Tracking, button_links, check_parameters, trackable_links};
 pub use self::definition::Definition;
 use crate::campaign::{Campaign, Message};
 use crate::meta::webhook::{CategoryChange, Event, TemplateComponentsUpdate, TemplateEvent, TemplateRef};

@@ -13,6 +13,7 @@ use shared::campaign::{Campaign, CampaignLink, PAGE_SIZE, Planning, Variant, sha
 use shared::http::problem::{FieldError, Problem};
 use shared::id::MediaId;
 use shared::link::code::RecipientSeq;
+use shared::link::domain::DomainName;
 use shared::link::targets::Targets;
 use shared::link::{Link, candidate};
 use shared::price::estimate_regions;
@@ -23,7 +24,7 @@ use shared::time::UnixMillis;
 use crate::Api;
 use crate::links::create::Judge;
 use crate::media;
-use crate::templates::fitting;
+use crate::templates::fitting::{self, Fit};
 use crate::view::CampaignView;
 
 /// A campaign without an audience, and the destinations it tracks.
@@ -44,6 +45,13 @@ pub(crate) enum Audience {
     },
 }
 
+/// Whose a campaign is, and where its links are.
+struct Place<'a> {
+    account: &'a Account,
+    /// `None` is the deployment's own domain.
+    domain: Option<DomainName>,
+}
+
 /// Creates the campaign; the answer of the API.
 pub(crate) async fn create(api: &Api, draft: Draft, audience: Audience) -> Result<Value, Problem> {
     let Campaign { workspace, account, .. } = draft.campaign;
@@ -55,12 +63,13 @@ pub(crate) async fn create(api: &Api, draft: Draft, audience: Audience) -> Resul
     let media = media::of_variants(api, workspace, &draft.campaign.variants).await?;
     media_are_allowed(&account, &draft.campaign.variants)?;
     links_are_allowed(api, &draft).await?;
-    let warnings = fitting::check(api, &account, &draft.campaign.variants).await?;
+    let Fit { warnings, domain } = fitting::check(api, &account, &draft.campaign.variants, &draft.urls).await?;
+    let place = Place { account: &account, domain };
     let mut shown = match audience {
-        Audience::Now(lines) => plan_now(api, draft, &account, &media, lines).await?,
+        Audience::Now(lines) => plan_now(api, draft, &place, &media, lines).await?,
         Audience::Later { source, start_early } => {
             let planning = Planning { source, lines: 0, start_early, failed: None };
-            plan_later(api, draft, &account, &media, planning).await?
+            plan_later(api, draft, &place, &media, planning).await?
         }
     };
     shown["warnings"] = json!(warnings);
@@ -101,7 +110,7 @@ async fn links_are_allowed(api: &Api, draft: &Draft) -> Result<(), Problem> {
 async fn plan_now(
     api: &Api,
     draft: Draft,
-    account: &Account,
+    place: &Place<'_>,
     media: &[MediaId],
     lines: Lines,
 ) -> Result<Value, Problem> {
@@ -120,22 +129,22 @@ async fn plan_now(
     campaign.pages = progress.pages;
     campaign.regions = regions;
     campaign.shards = shards_for(progress.planned);
-    campaign.links = make_links(api, account, &campaign, &urls, campaign.pages * PAGE_SIZE).await?;
+    campaign.links = make_links(api, place, &campaign, &urls, campaign.pages * PAGE_SIZE).await?;
     let stored = write(api, campaign, media).await?;
-    answer(&stored, &first_skipped, account.effective_rate().0)
+    answer(&stored, &first_skipped, place.account.effective_rate().0)
 }
 
 async fn plan_later(
     api: &Api,
     draft: Draft,
-    account: &Account,
+    place: &Place<'_>,
     media: &[MediaId],
     planning: Planning,
 ) -> Result<Value, Problem> {
     let Draft { mut campaign, urls } = draft;
     // How many there are is known at the end; both must stay as they are from the first message on.
     campaign.shards = shards_for(u32::MAX);
-    campaign.links = make_links(api, account, &campaign, &urls, RecipientSeq::MAX.get()).await?;
+    campaign.links = make_links(api, place, &campaign, &urls, RecipientSeq::MAX.get()).await?;
     campaign.planning = Some(planning);
     let command = DispatchCommand::Plan { workspace: campaign.workspace, campaign: campaign.id };
     api.core.open_job(&command, UnixMillis::now()).await?;
@@ -143,7 +152,7 @@ async fn plan_later(
     if let Err(error) = api.dispatch.send(&command, Duration::ZERO).await {
         tracing::warn!(campaign = %stored.id, %error, "dispatch could not be woken; its schedule will do it");
     }
-    answer(&stored, &[], account.effective_rate().0)
+    answer(&stored, &[], place.account.effective_rate().0)
 }
 
 /// Writes the campaign, after its files know that they are carried by it; what is stored, if an earlier run of this very
@@ -209,16 +218,13 @@ pub(crate) const MOST_TRIES: u32 = 100;
 /// One row for each destination; the recipients' codes are computed from it. A run after a crash finds its own links.
 async fn make_links(
     api: &Api,
-    account: &Account,
+    place: &Place<'_>,
     campaign: &Campaign,
     urls: &[String],
     recipients: u32,
 ) -> Result<Vec<CampaignLink>, Problem> {
     let mut links = Vec::new();
-    let domain = match urls {
-        [] => None,
-        _ => api.core.default_link_domain(account.workspace).await?,
-    };
+    let Place { account, domain } = place;
     for url in urls {
         let mut link = Link {
             v: 1,

@@ -35,7 +35,7 @@ mod visitor;
 mod webhook;
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
@@ -126,15 +126,17 @@ enum Purpose {
 }
 
 impl Ingest {
-    /// Connects the configuration with the clients.
+    /// Connects the configuration with the clients. A database of networks that is not there is done without: a layer of the
+    /// city database alone has none.
     ///
     /// # Errors
     /// [`OpenError`]: a database of places cannot be used.
     pub fn new(config: Config, clients: &Clients) -> Result<Self, OpenError> {
         let source = |setting, path| Source { setting, path };
+        let network_db = config.network_db.filter(|path| is_there(path));
         let places = Places::open(
             config.city_db.as_deref().map(|path| source("GEOIP_CITY_DB", path)),
-            config.network_db.as_deref().map(|path| source("GEOIP_ASN_DB", path)),
+            network_db.as_deref().map(|path| source("GEOIP_ASN_DB", path)),
         )?;
         Ok(Self {
             core: Core::new(clients.dynamodb.clone(), config.core_table).keeping(config.retention),
@@ -174,6 +176,15 @@ impl Ingest {
     fn is_replay(&self) -> bool {
         self.purpose == Purpose::Replay
     }
+}
+
+/// Whether there is a file at this path; says so if there is none. What cannot be looked at is left to who opens it.
+fn is_there(path: &Path) -> bool {
+    let is_missing = matches!(path.try_exists(), Ok(false));
+    if is_missing {
+        tracing::warn!(path = %path.display(), "GEOIP_ASN_DB is not there; networks stay unknown");
+    }
+    !is_missing
 }
 
 /// Why a message's effects are not written.
@@ -284,4 +295,29 @@ async fn keep(ingest: &Ingest, name: &ObjectName, lines: Vec<Line>) -> Result<()
 pub async fn replay(ingest: &Ingest, lines: Vec<(Line, Place)>) -> BTreeSet<String> {
     let worked_out = intake::work_out(ingest, lines).await;
     intake::write(ingest, worked_out).await.failed
+}
+
+#[cfg(test)]
+mod tests {
+    use shared::aws::{BehaviorVersion, SdkConfig};
+
+    use super::*;
+
+    fn started(setting: &str) -> Result<Ingest, OpenError> {
+        let settings = [
+            ("CORE_TABLE", "core"),
+            ("BUCKET", "bucket"),
+            ("LINK_KEYS", "1:000102030405060708090a0b0c0d0e0f"),
+            (setting, "/nowhere/at-all.mmdb"),
+        ];
+        let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let config = Config::read(Settings::from_values(settings)).unwrap();
+        Ingest::new(config, &Clients::new(&SdkConfig::builder().behavior_version(BehaviorVersion::latest()).build()))
+    }
+
+    #[test]
+    fn a_missing_database_of_networks_is_done_without_and_one_of_cities_is_not() {
+        assert!(started("GEOIP_ASN_DB").is_ok());
+        assert!(started("GEOIP_CITY_DB").is_err());
+    }
 }

@@ -1,4 +1,5 @@
-//! What was read of the table lately, kept for a minute so that a hot campaign needs no read per click.
+//! What was read of the table lately, kept for a minute so that a hot campaign needs no read per click. When the table does
+//! not answer, what was there within the hour still leads where it led.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -11,6 +12,13 @@ use shared::store::StoreError;
 /// How long a row is used before it is read again: a revoked link works at most this much longer.
 pub(crate) const KEPT_FOR: Duration = Duration::from_secs(60);
 
+/// How old a row may be when the table fails or does not answer: a link that was revoked meanwhile works on as long as that
+/// lasts, and everybody else gets to their destination.
+const STALE_FOR: Duration = Duration::from_secs(60 * 60);
+
+/// How long a read may take while there is a row to answer with instead.
+const READ_PATIENCE: Duration = Duration::from_millis(500);
+
 /// What was read, and when; `None` is that there was nothing.
 struct Read<V> {
     row: Option<Arc<V>>,
@@ -21,15 +29,21 @@ struct Read<V> {
 pub(crate) struct Cache<K, V> {
     kept: Mutex<HashMap<K, Read<V>>>,
     most: usize,
+    /// How long a read may take while there is a row to answer with instead.
+    patience: Duration,
 }
 
 impl<K: Eq + Hash + Clone, V> Cache<K, V> {
     /// A cache of at most so many rows.
     pub(crate) fn of(most: usize) -> Self {
-        Self { kept: Mutex::default(), most }
+        Self { kept: Mutex::default(), most, patience: READ_PATIENCE }
     }
 
-    /// The row, from the cache or from `read`. That there is none is kept as well.
+    /// The row, from the cache or from `read`. That there is none is kept as well. When the read fails or takes too long, a row
+    /// of the last hour stands in for it, but not that there was none: that may have changed, and no answer is worse than none.
+    ///
+    /// # Errors
+    /// The read's, when no row stands in for it.
     pub(crate) async fn get(
         &self,
         key: &K,
@@ -38,9 +52,28 @@ impl<K: Eq + Hash + Clone, V> Cache<K, V> {
         if let Some(known) = self.known(key) {
             return Ok(known);
         }
-        let row = read.await?.map(Arc::new);
+        let row = match self.stale(key) {
+            None => read.await?,
+            Some(stale) => match tokio::time::timeout(self.patience, read).await {
+                Ok(Ok(row)) => row,
+                Ok(Err(error)) => {
+                    tracing::warn!(%error, "a row could not be read; what it was within the hour stands in");
+                    return Ok(Some(stale));
+                }
+                Err(_) => {
+                    tracing::warn!("a row was not read in time; what it was within the hour stands in");
+                    return Ok(Some(stale));
+                }
+            },
+        };
+        let row = row.map(Arc::new);
         self.keep(key.clone(), row.clone());
         Ok(row)
+    }
+
+    fn stale(&self, key: &K) -> Option<Arc<V>> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.get(key).filter(|read| read.at.elapsed() < STALE_FOR)?.row.clone()
     }
 
     fn known(&self, key: &K) -> Option<Option<Arc<V>>> {
@@ -98,8 +131,47 @@ mod tests {
     #[tokio::test]
     async fn a_failed_read_is_not_kept() {
         let cache: Cache<u32, u32> = Cache::of(16);
-        let error = StoreError::Unavailable { operation: "GetItem", message: String::new() };
-        assert!(cache.get(&1, async { Err(error) }).await.is_err());
+        assert!(cache.get(&1, async { Err(fault()) }).await.is_err());
         assert_eq!(get(&cache, 1, Some(7), &mut 0).await, Some(7));
+    }
+
+    fn fault() -> StoreError {
+        StoreError::Unavailable { operation: "GetItem", message: String::new() }
+    }
+
+    /// Lets every row that is kept become so much older.
+    fn age(cache: &Cache<u32, u32>, by: Duration) {
+        cache.kept.lock().unwrap().values_mut().for_each(|read| read.at = read.at.checked_sub(by).unwrap());
+    }
+
+    fn impatient() -> Cache<u32, u32> {
+        Cache { patience: Duration::ZERO, ..Cache::of(16) }
+    }
+
+    #[tokio::test]
+    async fn a_row_of_the_last_hour_stands_in_for_a_read_that_fails_or_never_ends() {
+        let cache = impatient();
+        get(&cache, 1, Some(7), &mut 0).await;
+        age(&cache, STALE_FOR - Duration::from_secs(60));
+        assert_eq!(cache.get(&1, async { Err(fault()) }).await.unwrap().as_deref(), Some(&7));
+        assert_eq!(cache.get(&1, std::future::pending()).await.unwrap().as_deref(), Some(&7));
+        age(&cache, Duration::from_secs(60));
+        assert!(cache.get(&1, async { Err(fault()) }).await.is_err(), "older than an hour");
+    }
+
+    #[tokio::test]
+    async fn nothing_stands_in_for_a_row_that_was_not_there() {
+        let cache = impatient();
+        get(&cache, 1, None, &mut 0).await;
+        age(&cache, KEPT_FOR);
+        assert!(cache.get(&1, async { Err(fault()) }).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_read_that_succeeds_replaces_the_stale_row() {
+        let cache = impatient();
+        get(&cache, 1, Some(7), &mut 0).await;
+        age(&cache, KEPT_FOR);
+        assert_eq!(get(&cache, 1, Some(8), &mut 0).await, Some(8));
     }
 }

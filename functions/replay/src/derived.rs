@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use shared::erasure::ERASED;
 use shared::store::Item;
 use shared::store::keys;
 use shared::store::whole::key_of;
@@ -38,6 +39,10 @@ pub fn without_events(mut item: Item, job: &Job) -> Option<Item> {
         return of_visits(item, job);
     }
     if keys::read_attempt(&key.pk, &key.sk).is_some() {
+        // The archive forgot the person as well: no message of it leads to this row any more.
+        if item.contains_key(ERASED) {
+            return Some(item);
+        }
         of_attempt(&mut item, job);
     } else if key.sk == "ALIAS" {
         for word in ["opt_in", "opt_out"] {
@@ -170,6 +175,32 @@ mod tests {
     fn an_event_that_is_of_no_message_is_copied() {
         let event = json!({"pk": "WS#w#ACTIVITY#a#2026-11-21#00", "sk": "1#e", "seen": 6});
         assert_eq!(left(event.clone(), &Job::new("x")), Some(event));
+    }
+
+    #[test]
+    fn an_attempt_of_somebody_who_was_erased_is_copied_whole() {
+        let mut row = attempt(&json!({"wamid": "erased", "accepted": moment(5), "erased": {"at": 9}}));
+        for flag in ["sent", "delivered", "read", "clicked", "failed"] {
+            row[flag] = moment(7);
+        }
+        row["pricing"] = json!({"category": "marketing"});
+        assert_eq!(left(row.clone(), &Job::new("x")), Some(row));
+    }
+
+    #[test]
+    fn what_is_older_than_the_archive_is_copied() {
+        let mut job = Job::new("x");
+        job.begin_with(Some(&"1970-01-01T01/a".parse().unwrap()), UnixMillis(0));
+        let alias = |at: i64| {
+            json!({
+                "pk": "WS#w#ALIAS#PHONE#60123456789", "sk": "ALIAS", "contact": "c",
+                "opt_out": {"at": at, "source": "reply"},
+            })
+        };
+        assert_eq!(left(alias(3_599_999), &job), Some(alias(3_599_999)));
+        assert!(left(alias(3_600_000), &job).unwrap().get("opt_out").is_none());
+        let told = attempt(&json!({"wamid": "w", "sent": moment(5), "pricing": {"category": "marketing"}}));
+        assert_eq!(left(told.clone(), &job), Some(told));
     }
 
     #[test]

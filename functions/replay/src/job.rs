@@ -1,6 +1,7 @@
 //! What is to be replayed, and how far that is: the function's event and its answer.
 
 use serde::{Deserialize, Serialize};
+use shared::archive::ObjectName;
 use shared::store::keys::Key;
 use shared::time::{UnixMillis, rfc3339};
 
@@ -12,7 +13,8 @@ use crate::compare::Comparison;
 pub struct Job {
     /// What the names of the fresh tables begin with: `{into}-core` and `{into}-rollup`.
     pub into: String,
-    /// Messages that were taken in before this time are left out, and what came of them is copied.
+    /// Messages that were taken in before this time are left out, and what came of them is copied. The first step moves it to
+    /// where the archive begins, if that is later: what came of objects that were swept is copied too, for nothing makes it again.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "rfc3339::option")]
     pub from: Option<UnixMillis>,
     /// The same of messages that were taken in at this time or later.
@@ -117,6 +119,13 @@ impl Job {
         format!("{}-rollup", self.into)
     }
 
+    /// Takes note of the archive's oldest object: nothing older can be made again. Without any object nothing can, so that what
+    /// was taken in before `now` is copied.
+    pub fn begin_with(&mut self, oldest: Option<&ObjectName>, now: UnixMillis) {
+        let begins = oldest.map_or(Some(now), ObjectName::hour_began);
+        self.from = self.from.max(begins);
+    }
+
     /// Whether what was taken in at this time is replayed.
     #[must_use]
     pub fn covers(&self, seen: UnixMillis) -> bool {
@@ -145,5 +154,20 @@ mod tests {
     fn a_part_of_the_time_is_from_its_beginning_to_before_its_end() {
         let job = Job { from: Some(UnixMillis(5)), to: Some(UnixMillis(9)), ..Job::new("x") };
         assert_eq!([4, 5, 8, 9].map(|at| job.covers(UnixMillis(at))), [false, true, true, false]);
+    }
+
+    #[test]
+    fn a_replay_begins_where_the_archive_does_or_later() {
+        let oldest: ObjectName = "2026-09-21T14/1790000000001-00".parse().unwrap();
+        let (began, now) = (UnixMillis(1_789_999_200_000), UnixMillis(1_790_000_000_000));
+        let from = |from: Option<i64>, oldest: Option<&ObjectName>| {
+            let mut job = Job { from: from.map(UnixMillis), ..Job::new("x") };
+            job.begin_with(oldest, now);
+            job.from
+        };
+        assert_eq!(from(None, Some(&oldest)), Some(began));
+        assert_eq!(from(Some(5), Some(&oldest)), Some(began));
+        assert_eq!(from(Some(began.0 + 7), Some(&oldest)), Some(UnixMillis(began.0 + 7)));
+        assert_eq!(from(None, None), Some(now), "an empty archive makes nothing again");
     }
 }

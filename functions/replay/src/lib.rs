@@ -13,37 +13,51 @@ mod feed;
 mod job;
 
 use aws_sdk_dynamodb::types::TableStatus;
-use shared::archive::UnreadableLine;
+use shared::archive::{ObjectName, PREFIX, UnreadableLine};
 use shared::aws::Clients;
 use shared::blob::{BlobError, Bucket};
 use shared::config::{InvalidSettings, Settings};
 use shared::link::code::KeyRing;
+use shared::retention::Retention;
 use shared::store::whole::WholeTable;
 use shared::store::{Core, StoreError, schema};
+use shared::time::UnixMillis;
 
 pub use crate::compare::{Comparison, Differences};
 pub use crate::job::{Done, Job, Phase};
+
+/// Objects among which the oldest of the archive is looked for: one would do, if nothing else lay there.
+const OBJECTS_LISTED: usize = 100;
 
 /// What the function is told by its environment.
 pub struct Config {
     core_table: String,
     rollup_table: String,
+    retention: Retention,
     bucket: String,
     link_keys: KeyRing,
 }
 
 impl Config {
-    /// Reads `CORE_TABLE`, `ROLLUP_TABLE` and `BUCKET`: what is live, and `LINK_KEYS`, by which click ids are read.
+    /// Reads `CORE_TABLE`, `ROLLUP_TABLE` and `BUCKET`: what is live, `LINK_KEYS`, by which click ids are read, and,
+    /// optionally, `RETENTION`: rows that are made again end when those did that they stand for.
     ///
     /// # Errors
     /// With everything that is missing or malformed.
     pub fn read(mut settings: Settings) -> Result<Self, InvalidSettings> {
         let core_table = settings.required("CORE_TABLE");
         let rollup_table = settings.required("ROLLUP_TABLE");
+        let retention = settings.or("RETENTION", Retention::default());
         let bucket = settings.required("BUCKET");
         let link_keys = settings.required("LINK_KEYS");
         settings.finish(|| {
-            Some(Self { core_table: core_table?, rollup_table: rollup_table?, bucket: bucket?, link_keys: link_keys? })
+            Some(Self {
+                core_table: core_table?,
+                rollup_table: rollup_table?,
+                retention,
+                bucket: bucket?,
+                link_keys: link_keys?,
+            })
         })
     }
 }
@@ -53,6 +67,7 @@ pub struct Replay {
     dynamodb: aws_sdk_dynamodb::Client,
     core_table: String,
     rollup_table: String,
+    retention: Retention,
     bucket: Bucket,
     link_keys: KeyRing,
 }
@@ -98,6 +113,7 @@ impl Replay {
             dynamodb: clients.dynamodb.clone(),
             core_table: config.core_table,
             rollup_table: config.rollup_table,
+            retention: config.retention,
             bucket: Bucket::new(clients.s3.clone(), config.bucket),
             link_keys: config.link_keys,
         }
@@ -115,8 +131,14 @@ impl Replay {
             live_rollup: whole(&self.rollup_table),
             fresh_core: whole(&core),
             fresh_rollup: whole(&rollup),
-            core: Core::new(self.dynamodb.clone(), core),
+            core: Core::new(self.dynamodb.clone(), core).keeping(self.retention.clone()),
         })
+    }
+
+    /// Where the archive begins: names of its objects sort by time.
+    async fn oldest_object(&self) -> Result<Option<ObjectName>, NotReplayed> {
+        let keys = self.bucket.list(PREFIX, None, OBJECTS_LISTED).await?;
+        Ok(keys.iter().find_map(|key| ObjectName::read_key(key)))
     }
 
     /// Makes the fresh tables where they are missing. On AWS that takes some seconds, so it may have to be asked again.
@@ -161,6 +183,8 @@ pub async fn step(replay: &Replay, job: &mut Job) -> Result<(), NotReplayed> {
     let next = match job.phase.clone() {
         Phase::Tables => {
             replay.make_tables(job).await?;
+            let oldest = replay.oldest_object().await?;
+            job.begin_with(oldest.as_ref(), UnixMillis::now());
             Phase::Copy { after: None }
         }
         Phase::Copy { after } => copy::step(&tables, job, after).await?,
@@ -174,4 +198,32 @@ pub async fn step(replay: &Replay, job: &mut Job) -> Result<(), NotReplayed> {
     };
     job.phase = next;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use shared::aws::{BehaviorVersion, SdkConfig};
+    use shared::retention::Kind;
+
+    use super::*;
+
+    /// Clients that never call anybody.
+    fn clients() -> Clients {
+        Clients::new(&SdkConfig::builder().behavior_version(BehaviorVersion::latest()).build())
+    }
+
+    #[test]
+    fn rows_that_are_made_again_are_kept_as_long_as_the_live_ones() {
+        let settings = [
+            ("CORE_TABLE", "core"),
+            ("ROLLUP_TABLE", "rollup"),
+            ("BUCKET", "bucket"),
+            ("LINK_KEYS", "1:000102030405060708090a0b0c0d0e0f"),
+            ("RETENTION", "messages=400"),
+        ];
+        let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let config = Config::read(Settings::from_values(settings)).unwrap();
+        let tables = Replay::new(config, &clients()).tables(&Job::new("x")).unwrap();
+        assert!(tables.core.retention().of(Kind::Messages).is_some());
+    }
 }

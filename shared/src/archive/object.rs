@@ -65,6 +65,13 @@ impl ObjectName {
         self.hour == hour_of(at)
     }
 
+    /// The moment at which its hour began; `None` when its name says no hour of the calendar.
+    #[must_use]
+    pub fn hour_began(&self) -> Option<UnixMillis> {
+        let began: jiff::Timestamp = format!("{}:00:00Z", self.hour).parse().ok()?;
+        Some(UnixMillis(began.as_millisecond()))
+    }
+
     /// Its key in the bucket.
     #[must_use]
     pub fn key(&self) -> String {
@@ -200,6 +207,8 @@ mod tests {
         assert!(key.ends_with(".ndjson.zst"), "{key}");
         assert!(key.as_str() >= ObjectName::keys_from(UnixMillis(1_790_000_000_001)).as_str());
         assert_eq!(ObjectName::read_key(&key), Some(name.clone()));
+        assert_eq!(name.hour_began(), Some(UnixMillis(1_789_999_200_000)), "2026-09-21T14:00:00Z");
+        assert_eq!("9999-99-99T99/a".parse::<ObjectName>().unwrap().hour_began(), None);
         assert_eq!(ObjectName::read_key("archive/raw/date=x/hour=07/a.ndjson.zst"), None);
         let place = Place { object: name, message: "a#b".to_owned() };
         assert_eq!(place.to_string().parse(), Ok(place));

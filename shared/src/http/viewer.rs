@@ -57,9 +57,15 @@ impl Viewer {
             region: decoded("cloudfront-viewer-country-region"),
             city: decoded("cloudfront-viewer-city"),
             asn: told("cloudfront-viewer-asn").and_then(|asn| asn.parse().ok()),
-            user_agent: text("user-agent").map(|agent| shorten(agent, MAX_USER_AGENT_BYTES).to_owned()),
+            user_agent: user_agent(headers),
         }
     }
+}
+
+/// Some apps put their name, or a phone's, into it as it is: what is not ASCII must not cost the rest.
+fn user_agent(headers: &HeaderMap) -> Option<String> {
+    let agent = String::from_utf8_lossy(headers.get(http::header::USER_AGENT)?.as_bytes());
+    Some(shorten(&agent, MAX_USER_AGENT_BYTES).to_owned())
 }
 
 fn shorten(text: &str, max_bytes: usize) -> &str {
@@ -78,6 +84,17 @@ mod tests {
         assert_eq!(shorten("añb", 2), "a");
         assert_eq!(shorten("añb", 3), "añ");
         assert_eq!(shorten("a", 512), "a");
+    }
+
+    #[test]
+    fn a_user_agent_that_is_not_ascii_is_kept() {
+        let of = |agent: &[u8]| {
+            let headers = HeaderMap::from_iter([(http::header::USER_AGENT, HeaderValue::from_bytes(agent).unwrap())]);
+            Viewer::of(&headers, None, None).user_agent.unwrap()
+        };
+        assert_eq!(of("Mozilla/5.0 (Linux; Android 15; Añb)".as_bytes()), "Mozilla/5.0 (Linux; Android 15; Añb)");
+        assert_eq!(of(b"Mozilla/5.0 (iPhone; \xe9)"), "Mozilla/5.0 (iPhone; \u{fffd})");
+        assert!(of(&[0xe9; 512]).len() <= MAX_USER_AGENT_BYTES);
     }
 
     #[test]

@@ -348,6 +348,40 @@ fn part_links(part: &Part, components: &[Value], prefix: &str, link_base: &str) 
     links
 }
 
+/// A link whose code becomes the suffix of a URL button's approved address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ButtonLink {
+    /// JSON pointer to its parameter, relative to the template.
+    pub pointer: String,
+    /// What stands before the code, in the approved address.
+    pub before: String,
+}
+
+/// The links of a template that stand behind an approved address. A code means something on one domain only, so theirs must
+/// be made for the domain that the address is on.
+#[must_use]
+pub fn button_links(definition: &Definition, template: &Template) -> Vec<ButtonLink> {
+    let mut found = part_button_links(&definition.main, &template.components, "");
+    let carousel = template.components.iter().enumerate().find(|(_, component)| is_component(component, "carousel"));
+    let Some((place, carousel)) = carousel else { return found };
+    let cards = carousel["cards"].as_array().map(Vec::as_slice).unwrap_or_default();
+    for (index, (part, card)) in definition.cards.iter().zip(cards).enumerate() {
+        let components = card["components"].as_array().map(Vec::as_slice).unwrap_or_default();
+        found.extend(part_button_links(part, components, &format!("/components/{place}/cards/{index}")));
+    }
+    found
+}
+
+fn part_button_links(part: &Part, components: &[Value], prefix: &str) -> Vec<ButtonLink> {
+    let links = components.iter().enumerate().filter_map(|(place, component)| {
+        let index = index_of(component).filter(|_| is_component(component, "button"))?;
+        let before = part.buttons.get(index)?.url_prefix()?.to_owned();
+        parameters(component).first().and_then(link_of)?;
+        Some(ButtonLink { pointer: format!("{prefix}/components/{place}/parameters/0"), before })
+    });
+    links.collect()
+}
+
 fn link_of(parameter: &Value) -> Option<&str> {
     parameter["url"].as_str().filter(|_| parameter["type"] == "link")
 }

@@ -6,8 +6,12 @@ use shared::account::Account;
 use shared::campaign::Variant;
 use shared::campaign::message::Template;
 use shared::http::problem::{FieldError, Problem};
-use shared::template::{Definition, StoredTemplate, Tracking, check_parameters, language_code, trackable_links};
+use shared::link::domain::DomainName;
+use shared::template::{
+    ButtonLink, Definition, StoredTemplate, Tracking, button_links, check_parameters, language_code, trackable_links,
+};
 use shared::time::UnixMillis;
+use url::Url;
 
 use super::meta;
 use crate::Api;
@@ -30,10 +34,24 @@ enum Known {
     NotAsked(String),
 }
 
-/// Checks the variants' templates: all that is wrong at once, else what the operator should know.
-pub(crate) async fn check(api: &Api, account: &Account, variants: &[Variant]) -> Result<Vec<Warning>, Problem> {
+/// What the templates of a campaign ask for.
+pub(crate) struct Fit {
+    /// What the operator should know.
+    pub(crate) warnings: Vec<Warning>,
+    /// The domain of the campaign's links; `None` is the deployment's own.
+    pub(crate) domain: Option<DomainName>,
+}
+
+/// Checks the variants' templates: all that is wrong at once, else what they ask for. `tracked` are the destinations that
+/// become short links.
+pub(crate) async fn check(
+    api: &Api,
+    account: &Account,
+    variants: &[Variant],
+    tracked: &[String],
+) -> Result<Fit, Problem> {
     let (mut errors, mut warnings) = (Vec::new(), Vec::new());
-    let link_base = api.links.base_url(api.core.default_link_domain(account.workspace).await?.as_ref());
+    let (mut known, mut buttons) = (Vec::new(), Vec::new());
     for (index, variant) in variants.iter().enumerate() {
         let Some(template) = variant.message.template() else { continue };
         let base = format!("/variants/{index}/message/template");
@@ -61,11 +79,81 @@ pub(crate) async fn check(api: &Api, account: &Account, variants: &[Variant]) ->
                     pointer: format!("{base}{}", problem.pointer),
                     reason: problem.reason,
                 }));
-                warnings.extend(untracked(&definition, template, &link_base, &base));
+                if !tracked.is_empty() {
+                    let links = button_links(&definition, template).into_iter();
+                    buttons.extend(links.map(|link| ButtonLink { pointer: format!("{base}{}", link.pointer), ..link }));
+                }
+                known.push((definition, template, base));
             }
         }
     }
-    if errors.is_empty() { Ok(warnings) } else { Err(Problem::all_invalid(errors)) }
+    let mut domain = api.core.default_link_domain(account.workspace).await?;
+    if !buttons.is_empty() {
+        let own = api.core.link_domains(account.workspace).await?.into_iter().map(|own| own.domain).collect();
+        let sites = Sites { default: domain.take(), shared: api.link_host.clone(), own };
+        match sites.of_buttons(&buttons) {
+            Ok(asked) => domain = asked,
+            Err(wrong) => errors.extend(wrong),
+        }
+    }
+    if !errors.is_empty() {
+        return Err(Problem::all_invalid(errors));
+    }
+    let link_base = api.links.base_url(domain.as_ref());
+    for (definition, template, base) in known {
+        warnings.extend(untracked(&definition, template, &link_base, &base));
+    }
+    Ok(Fit { warnings, domain })
+}
+
+/// Where a workspace's links may be.
+struct Sites {
+    /// Where they are when no template asks for another place; `None` is the deployment's own domain.
+    default: Option<DomainName>,
+    /// The host of the deployment's own domain.
+    shared: Option<String>,
+    /// The workspace's domains.
+    own: Vec<DomainName>,
+}
+
+impl Sites {
+    /// The one domain on which all these buttons are: a campaign has one link for each destination, and its codes mean
+    /// something on one domain only. Without a button it is the default.
+    fn of_buttons(&self, buttons: &[ButtonLink]) -> Result<Option<DomainName>, Vec<FieldError>> {
+        let mut errors = Vec::new();
+        let mut asked: Option<(String, Option<DomainName>)> = None;
+        for button in buttons {
+            let error = |reason| FieldError { pointer: button.pointer.clone(), reason };
+            let url = Url::parse(&button.before).ok();
+            let host = url.as_ref().and_then(Url::host_str).unwrap_or_default().to_owned();
+            let own = self.own.iter().find(|own| own.as_str() == host);
+            if own.is_none() && self.shared.as_deref() != Some(host.as_str()) {
+                errors.push(error(self.elsewhere(&host)));
+                continue;
+            }
+            match &asked {
+                None => asked = Some((host, own.cloned())),
+                Some((first, _)) if *first != host => errors.push(error(format!(
+                    "the button's approved address is on {host}, another's of this campaign is on {first}, and a campaign's \
+                     links are on one domain: make a campaign of each, or give this suffix as a text"
+                ))),
+                Some(_) => {}
+            }
+        }
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        Ok(asked.map_or_else(|| self.default.clone(), |(_, domain)| domain))
+    }
+
+    fn elsewhere(&self, host: &str) -> String {
+        let here = self.default.as_ref().map(DomainName::as_str).or(self.shared.as_deref()).unwrap_or_default();
+        format!(
+            "the button's approved address is on {host}, where no short link is answered, and this campaign's links would be \
+             on {here}: add {host} under /v1/link-domains if it leads here, use a template whose button is on {here}, or give \
+             the suffix as a text"
+        )
+    }
 }
 
 /// Our copy, else Meta's answer. A copy that does not let the campaign through is read again first: a notification may have
@@ -100,4 +188,49 @@ fn untracked(definition: &Definition, template: &Template, link_base: &str, base
             }
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sites() -> Sites {
+        let name = |text: &str| DomainName::parse(text).unwrap();
+        Sites {
+            default: Some(name("go.brand.example")),
+            shared: Some("links.example".to_owned()),
+            own: vec![name("go.brand.example"), name("go.other.example")],
+        }
+    }
+
+    fn of(before: &[&str]) -> Result<Option<String>, Vec<(String, String)>> {
+        let buttons = before.iter().enumerate();
+        let buttons: Vec<ButtonLink> =
+            buttons.map(|(n, before)| ButtonLink { pointer: format!("/{n}"), before: (*before).to_owned() }).collect();
+        let found = sites().of_buttons(&buttons);
+        found
+            .map(|domain| domain.map(String::from))
+            .map_err(|errors| errors.into_iter().map(|error| (error.pointer, error.reason)).collect())
+    }
+
+    #[test]
+    fn links_are_made_for_the_domain_that_the_button_was_approved_with() {
+        assert_eq!(of(&[]), Ok(Some("go.brand.example".to_owned())));
+        assert_eq!(of(&["https://links.example/"]), Ok(None));
+        assert_eq!(
+            of(&["https://GO.other.example/", "https://go.other.example/x/"]),
+            Ok(Some("go.other.example".into()))
+        );
+    }
+
+    #[test]
+    fn a_button_on_a_strange_host_or_on_two_is_refused_with_its_place() {
+        let strange = of(&["https://links.example/", "https://shop.example/"]).unwrap_err();
+        assert_eq!(strange.len(), 1);
+        assert!(strange[0].0 == "/1" && strange[0].1.contains("shop.example"), "{strange:?}");
+        assert!(strange[0].1.contains("/v1/link-domains"), "{strange:?}");
+        let two = of(&["https://links.example/", "https://go.brand.example/"]).unwrap_err();
+        assert!(two[0].0 == "/1" && two[0].1.contains("links.example"), "{two:?}");
+        assert!(two[0].1.contains("go.brand.example"), "{two:?}");
+    }
 }

@@ -170,3 +170,18 @@ fn a_button_that_leads_elsewhere_is_said_to_break_its_link() {
     let Tracking::NotTracked(reason) = &button.tracking else { panic!("tracked") };
     assert!(reason.contains("begins with https://go.example/") && reason.contains("broken"), "{reason}");
 }
+
+#[test]
+fn links_behind_an_approved_address_are_found_with_their_places() {
+    let link = || json!({"type": "link", "url": "https://shop.example/b"});
+    let found = |pointer: &str| ButtonLink { pointer: pointer.to_owned(), before: "https://go.example/".to_owned() };
+    let of_main = button_links(&offer(), &template(Value::Array(fitting())));
+    assert_eq!(of_main, [found("/components/2/parameters/0")], "the one in the text is on no approved address");
+    let card =
+        json!({"components": [{"type": "BUTTONS", "buttons": [{"type": "URL", "url": "https://go.example/{{1}}"}]}]});
+    let definition = Definition::read(&[json!({"type": "CAROUSEL", "cards": [card, card]})], None);
+    let text = json!({"components": [button(json!(0), "url", json!({"type": "text", "text": "x"}))]});
+    let given = json!({"type": "carousel", "cards": [text, {"components": [button(json!(0), "url", link())]}]});
+    let of_card = button_links(&definition, &template(json!([given])));
+    assert_eq!(of_card, [found("/components/0/cards/1/components/0/parameters/0")]);
+}
