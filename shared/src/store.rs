@@ -66,7 +66,7 @@ pub use self::link_domains::MAX_LINK_DOMAINS;
 pub use self::links::Made;
 pub use self::media::{Deletion, MetaClaim, Registered};
 pub use self::probes::{AppsAsked, Watched};
-pub use self::quarantine::{Quarantined, QuarantinedPage};
+pub use self::quarantine::{FirstSight, Quarantined, QuarantinedPage};
 pub use self::touches::Touch;
 
 /// A stored item as the SDK gives it.

@@ -19,7 +19,7 @@ use crate::Dispatch;
 /// How long a run works: less than the function has (15 minutes).
 const RUN_FOR: Duration = Duration::from_secs(600);
 
-/// From one sign of life to the next while the files are written again.
+/// From one sign of life to the next while objects and files are written again.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(5);
 
 /// Erasures that are looked after at a time; more wait for the next pass.
@@ -129,7 +129,8 @@ where
     }
 }
 
-/// Counts what became of a row, whose key may name people, or of this object. One that can never be read does not keep the others from being erased.
+/// Counts what became of a row, whose key may name people, or of this object. One that can never be read does not keep the
+/// others from being erased.
 fn count<E: std::fmt::Display>(
     pass: &mut Pass,
     kind: &str,
@@ -262,7 +263,14 @@ impl Run<'_> {
         while let Place::Bucket { behind } = under_way.place.clone() {
             let piece = self.search().objects(behind.as_deref()).await?;
             let Some(last) = piece.last else { break };
+            let mut beat_at = Instant::now();
             for Object { key, kind, region } in piece.of_workspace {
+                if beat_at.elapsed() > SIGN_OF_LIFE {
+                    if !self.beat().await? {
+                        return Ok(Some(Left::NotOurs));
+                    }
+                    beat_at = Instant::now();
+                }
                 under_way.pass.looked(kind.name());
                 let done = object::erase(&self.dispatch.bucket, &key, kind, names, region).await;
                 count(&mut under_way.pass, kind.name(), Some(&key), done, NotErased::is_permanent)?;

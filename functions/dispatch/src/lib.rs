@@ -32,8 +32,10 @@ use shared::time::UnixMillis;
 const DEFAULT_FORGOTTEN_AFTER_S: u64 = 120;
 
 /// How long after it was asked for the last pass of an erasure begins at the soonest: by then what was under way when the
-/// first began (a send, a notification on the queue, the stream) is where a pass can find it.
-const DEFAULT_ERASURE_SETTLES_AFTER_S: u64 = 900;
+/// first began (a send, a notification on the queue, the stream) is where a pass can find it. A message that fails comes back for
+/// an hour (the events queue tries 10 times every 6 minutes, the send queue 5 times every 12: `template.yaml`), and what it
+/// leads to may take another.
+const DEFAULT_ERASURE_SETTLES_AFTER_S: u64 = 7_200;
 
 /// What the function is told by its environment.
 pub struct Config {
@@ -51,7 +53,7 @@ pub struct Config {
 impl Config {
     /// Reads `CORE_TABLE`, `ROLLUP_TABLE`, `BUCKET`, `SEND_QUEUE_URL`, `DISPATCH_QUEUE_URL` and, optionally,
     /// `PAGE_FORGOTTEN_AFTER_S` (120), after which a silent job counts as forgotten as well, `ERASURE_SETTLES_AFTER_S`
-    /// (900), `META_GRAPH_URL` and `META_GRAPH_VERSION`.
+    /// (7,200), `META_GRAPH_URL` and `META_GRAPH_VERSION`.
     ///
     /// # Errors
     /// With everything that is missing or malformed.
@@ -213,4 +215,21 @@ async fn tick(dispatch: &Dispatch) -> Result<(), Error> {
         }
     }
     failed.map_or(Ok(()), |error| Err(error.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_erasure_outlasts_the_retries_of_two_queues_unless_it_is_told_otherwise() {
+        let settles_after = |more: Option<(&str, &str)>| {
+            let names = ["CORE_TABLE", "ROLLUP_TABLE", "BUCKET", "SEND_QUEUE_URL", "DISPATCH_QUEUE_URL"];
+            let given = names.into_iter().map(|name| (name, "x")).chain(more);
+            let settings = Settings::from_values(given.map(|(name, value)| (name.to_owned(), value.to_owned())));
+            Config::read(settings).unwrap().erasure_settles_after
+        };
+        assert!(settles_after(None) >= Duration::from_secs(360 * 10 + 720 * 5));
+        assert_eq!(settles_after(Some(("ERASURE_SETTLES_AFTER_S", "3"))), Duration::from_secs(3));
+    }
 }

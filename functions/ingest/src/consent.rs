@@ -15,6 +15,7 @@ use shared::store::StoreError;
 use shared::time::UnixMillis;
 
 use crate::effects::{Effects, Word};
+use crate::identity_of_item::Dated;
 use crate::origin::{Origin, kept};
 use crate::people::{self, Meeting, Person};
 use crate::{Ingest, NotIngested, reply};
@@ -137,14 +138,14 @@ pub(crate) async fn preferred(
     origin: &Origin<'_>,
     preference: &UserPreference,
 ) -> Result<(), NotIngested> {
-    let at = preference.timestamp_s.map_or(origin.seen, UnixMillis::from_seconds);
     let person = Person::of(preference.wa_id.as_ref(), preference.user_id.as_ref());
     let person = person.completed_by(origin.item.contact.as_ref());
     let what = person.identity();
+    let value = preference.value.as_str();
+    // Not when this copy of it came in: a repeat days later must not outdo what the person has said meanwhile.
+    let Dated { id: dated, at } = origin.moment(ingest, preference.timestamp_s, &[what, value]).await?;
     let meeting = Meeting { at, by: "preference", what, name: people::name_of(origin.item) };
     let contact = people::meet(ingest, origin, &person, &meeting).await?;
-    let value = preference.value.as_str();
-    let dated = origin.dated(ingest, preference.timestamp_s, &[what, value]).await?;
     let id = origin.id(dated, "preference", &[what, value, preference.category.as_deref().unwrap_or_default()]);
     let content = Content::ContactPreferred(PersonReport {
         event: value.to_owned(),

@@ -12,6 +12,15 @@ use crate::{Ingest, NotIngested};
 /// A time of Meta's lies between these, or is none: WhatsApp did not exist before 2009, and a time of 2100 is a mistake.
 const PLAUSIBLE_S: std::ops::Range<i64> = 1_230_768_000..4_102_444_800;
 
+/// When an item happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Dated {
+    /// Names its events: Meta's time, else the start of the day on which it was first seen.
+    pub(crate) id: UnixMillis,
+    /// As near as can be told, and the same for every repeat: Meta's time, else the moment at which it was first seen.
+    pub(crate) at: UnixMillis,
+}
+
 /// The item's time: that of its entry, else its own, else the start of the day on which it was first seen. `identity` is
 /// what makes the item the same.
 pub(crate) async fn time(
@@ -22,12 +31,26 @@ pub(crate) async fn time(
     identity: &[&str],
     received_at: UnixMillis,
 ) -> Result<UnixMillis, NotIngested> {
+    Ok(dated(ingest, route, entry_time, raw, identity, received_at).await?.id)
+}
+
+/// The same, with the moment of the item.
+pub(crate) async fn dated(
+    ingest: &Ingest,
+    route: Route,
+    entry_time: Option<i64>,
+    raw: &str,
+    identity: &[&str],
+    received_at: UnixMillis,
+) -> Result<Dated, NotIngested> {
     if let Some(seconds) = entry_time.or_else(|| own_time(raw)).filter(|seconds| PLAUSIBLE_S.contains(seconds)) {
-        return Ok(UnixMillis::from_seconds(seconds));
+        let at = UnixMillis::from_seconds(seconds);
+        return Ok(Dated { id: at, at });
     }
     let (workspace, account) = route.unzip();
     let name = activity::id_of(UnixMillis(0), identity).to_string();
-    Ok(ingest.core.first_seen(workspace, account, &name, received_at).await?)
+    let first = ingest.core.first_seen(workspace, account, &name, received_at).await?;
+    Ok(Dated { id: first.day, at: first.at })
 }
 
 /// Seconds since 1970 as the item tells them: Meta's `timestamp`, or our form of it.

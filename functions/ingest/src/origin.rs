@@ -5,8 +5,9 @@ use shared::id::{ContactId, EventId};
 use shared::meta::webhook::Item;
 use shared::time::UnixMillis;
 
+use crate::identity_of_item::{self, Dated};
 use crate::routes::Route;
-use crate::{Ingest, NotIngested, identity_of_item};
+use crate::{Ingest, NotIngested};
 
 /// An item, whose it is, and when it was taken in.
 #[derive(Clone, Copy)]
@@ -49,10 +50,20 @@ impl Origin<'_> {
         own: Option<i64>,
         identity: &[&str],
     ) -> Result<UnixMillis, NotIngested> {
+        Ok(self.moment(ingest, own, identity).await?.id)
+    }
+
+    /// The same, with the moment of it.
+    pub(crate) async fn moment(
+        &self,
+        ingest: &Ingest,
+        own: Option<i64>,
+        identity: &[&str],
+    ) -> Result<Dated, NotIngested> {
         let whose = self.whose();
         let identity: Vec<&str> =
             [self.item.field.as_str(), &whose].into_iter().chain(identity.iter().copied()).collect();
-        identity_of_item::time(ingest, self.route, own.or(self.item.entry_time), "", &identity, self.seen).await
+        identity_of_item::dated(ingest, self.route, own.or(self.item.entry_time), "", &identity, self.seen).await
     }
 }
 

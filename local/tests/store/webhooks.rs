@@ -58,8 +58,13 @@ impl World {
 
     /// Takes in a batch of bodies; those that come back.
     async fn take_in(&self, bodies: &[Value]) -> Vec<String> {
+        self.take_in_at(NOW, bodies).await
+    }
+
+    /// The same, received at this time.
+    async fn take_in_at(&self, received_at: UnixMillis, bodies: &[Value]) -> Vec<String> {
         let records = bodies.iter().enumerate().map(|(n, body)| {
-            let inbound = Inbound::MetaWebhook { received_at: NOW, body: body.to_string() };
+            let inbound = Inbound::MetaWebhook { received_at, body: body.to_string() };
             let mut message = SqsMessage::default();
             message.message_id = Some(n.to_string());
             message.body = Some(serde_json::to_string(&inbound).unwrap());
@@ -439,6 +444,30 @@ async fn a_word_is_an_event_once_and_asks_for_one_reply_if_the_workspace_wants_t
     asked.sort();
     asked.dedup();
     assert_eq!(asked.len(), 2, "the button and the workspace's own word; not standby, group or preference");
+}
+
+#[tokio::test]
+async fn a_wish_without_a_time_is_of_its_first_sight_however_late_it_is_repeated() {
+    let world = World::new().await;
+    let day = |n: i64| UnixMillis(NOW.0 + n * 86_400_000);
+    let wish = |value: &str, at: Option<UnixMillis>| {
+        let mut wish = json!({"wa_id": "60123450001", "category": "marketing_messages", "value": value});
+        if let Some(at) = at {
+            wish["timestamp"] = json!(at.seconds());
+        }
+        notification("user_preferences", json!({"user_preferences": [wish]}))
+    };
+    // A word of the same day with a time of its own comes first.
+    world.take_in_at(NOW, &[wish("resume", Some(UnixMillis(NOW.0 - 60_000)))]).await;
+    for (received_at, told, expected) in [
+        (day(0), wish("stop", None), true),
+        (day(1), wish("resume", Some(day(1))), false),
+        (day(3), wish("stop", None), false),
+    ] {
+        assert_eq!(world.take_in_at(received_at, &[told]).await, [""; 0]);
+        let consents = world.tables.core.consents(WORKSPACE, &["60123450001"]).await.unwrap();
+        assert_eq!(consents["60123450001"].is_opted_out(), expected, "{received_at:?}");
+    }
 }
 
 #[tokio::test]

@@ -44,12 +44,31 @@ pub struct QuarantinedPage {
 #[derive(Serialize, Deserialize)]
 struct FirstSeen {
     v: u8,
+    /// The start of the day.
     at: UnixMillis,
+    /// The moment. Rows written before it was noted have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    seen_at: Option<UnixMillis>,
     expires_at: i64,
 }
 
+/// When an item was first seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FirstSight {
+    /// The start of that day: it names the item's events.
+    pub day: UnixMillis,
+    /// The moment.
+    pub at: UnixMillis,
+}
+
+impl From<FirstSeen> for FirstSight {
+    fn from(row: FirstSeen) -> Self {
+        Self { day: row.at, at: row.seen_at.unwrap_or(row.at) }
+    }
+}
+
 impl Core {
-    /// The start of the day on which an item was first seen, which is now if it never was. Whoever asks first decides, and
+    /// When an item was first seen, which is now if it never was. Whoever asks first decides, and
     /// the answer is written before it is given: a crash after it changes nothing.
     ///
     /// # Errors
@@ -60,13 +79,14 @@ impl Core {
         account: Option<AccountId>,
         hash: &str,
         received_at: UnixMillis,
-    ) -> Result<UnixMillis, StoreError> {
+    ) -> Result<FirstSight, StoreError> {
         let at = UnixMillis(received_at.0 - received_at.0.rem_euclid(DAY_MS));
-        let row = FirstSeen { v: 1, at, expires_at: received_at.plus(REMEMBERED_FOR).seconds() };
+        let expires_at = received_at.plus(REMEMBERED_FOR).seconds();
+        let row = FirstSeen { v: 1, at, seen_at: Some(received_at), expires_at };
         let key = keys::first_seen(workspace, account, hash);
         match self.put_new("first sight", key, &row, Item::new()).await? {
-            Put::New => Ok(at),
-            Put::There(item) => Ok(read::<FirstSeen>("first sight", item)?.at),
+            Put::New => Ok(row.into()),
+            Put::There(item) => Ok(read::<FirstSeen>("first sight", item)?.into()),
         }
     }
 
@@ -135,4 +155,21 @@ impl Core {
 fn row_of(item: &Item) -> Option<keys::Key> {
     let part = |name: &str| item.get(name)?.as_s().ok().cloned();
     Some(keys::Key { pk: part("pk")?, sk: part("sk")? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_first_sight_is_read_back_also_from_before_its_moment_was_noted() {
+        let stored = serde_json::json!({"v": 1, "at": 86_400_000, "seen_at": 90_000_000, "expires_at": 1});
+        let row: FirstSeen = serde_json::from_value(stored.clone()).unwrap();
+        assert_eq!(serde_json::to_value(&row).unwrap(), stored);
+        let (day, at) = (UnixMillis(86_400_000), UnixMillis(90_000_000));
+        assert_eq!(FirstSight::from(row), FirstSight { day, at });
+        let before: FirstSeen =
+            serde_json::from_value(serde_json::json!({"v": 1, "at": 86_400_000, "expires_at": 1})).unwrap();
+        assert_eq!(FirstSight::from(before), FirstSight { day, at: day });
+    }
 }
