@@ -10,8 +10,15 @@ use serde::{Deserialize, Serialize};
 /// Longest password, in bytes: what is hashed is bounded.
 pub const MAX_PASSWORD_BYTES: usize = 128;
 
-/// Shortest password, in characters.
-pub const MIN_PASSWORD_CHARS: usize = 4;
+/// Shortest password, in characters (NIST SP 800-63B-3, 5.1.1): tries are bounded on each instance of `redirect`
+/// and by the API before it, so a short one would fall to patience.
+pub const MIN_PASSWORD_CHARS: usize = 8;
+
+/// Whether a new link may have this password. One that was given before the rule became stricter goes on working.
+#[must_use]
+pub fn is_allowed(password: &str) -> bool {
+    password.chars().count() >= MIN_PASSWORD_CHARS && password.len() <= MAX_PASSWORD_BYTES
+}
 
 /// The hash of a link's password. `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +61,13 @@ impl fmt::Debug for PasswordHash {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_new_password_has_eight_characters_at_least() {
+        assert!(is_allowed("sesame-1") && is_allowed("ññññññññ"));
+        assert!(!is_allowed("sesame1") && !is_allowed(&"a".repeat(129)));
+        assert!(PasswordHash::of("1234").unwrap().matches("1234"), "an older one still opens");
+    }
 
     #[test]
     fn a_password_is_kept_as_an_argon2id_hash() {

@@ -1,9 +1,9 @@
 //! Machines that nothing but their names gives away: their user agents are a browser's with one word more.
 //!
 //! The names are published ones: <https://github.com/monperrus/crawler-user-agents>, version 1.67.0 (MIT). Of that list this is
-//! what the other layers do not find by structure, without what other collections of user agents count as people's
-//! (`Fluid`, a browser for the Mac; `splash`) and without the two that are people in Facebook's in-app browser
-//! (`MetaIAB Facebook`, the Android build `AP3A.240617.008`).
+//! what the other layers do not find by structure, without `splash`, which other collections of user agents count as people's,
+//! and without the two that are people in Facebook's in-app browser (`MetaIAB Facebook`, the Android build
+//! `AP3A.240617.008`). `Fluid` is left out on judgement: it is a browser for the Mac, and no data here says who bears that name.
 
 use std::sync::LazyLock;
 

@@ -15,7 +15,7 @@ use shared::id::{AccountId, WorkspaceId};
 use shared::link::alias::LinkAlias;
 use shared::link::destination::NotADestination;
 use shared::link::domain::DomainName;
-use shared::link::password::{MAX_PASSWORD_BYTES, MIN_PASSWORD_CHARS, PasswordHash};
+use shared::link::password::{self, MAX_PASSWORD_BYTES, MIN_PASSWORD_CHARS, PasswordHash};
 use shared::link::targets::Targets;
 use shared::link::utm::{MAX_UTM_CHARS, Utm};
 use shared::link::{Link, candidate};
@@ -89,8 +89,7 @@ async fn checked(api: &Api, workspace: WorkspaceId, new: NewLink, created_at: Un
     if new.expires_at.is_some_and(|end| end <= UnixMillis::now()) {
         wrong("/expires_at".to_owned(), "must lie in the future".to_owned());
     }
-    let password = new.password.as_deref();
-    if password.is_some_and(|text| text.chars().count() < MIN_PASSWORD_CHARS || text.len() > MAX_PASSWORD_BYTES) {
+    if new.password.as_deref().is_some_and(|text| !password::is_allowed(text)) {
         let reason =
             format!("must have at least {MIN_PASSWORD_CHARS} characters and at most {MAX_PASSWORD_BYTES} bytes");
         wrong("/password".to_owned(), reason);
