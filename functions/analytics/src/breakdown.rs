@@ -265,8 +265,8 @@ pub(crate) async fn timeseries(
     })))
 }
 
-/// The last day of a year of four digits: no campaign lasts longer.
-const MOST_DISTANT: i64 = 253_402_214_400_000;
+/// The last whole day (9999-12-29) that a time can be written down for everywhere on earth: no campaign lasts longer.
+const MOST_DISTANT: i64 = 253_402_041_600_000;
 
 #[cfg(test)]
 mod tests {
@@ -275,6 +275,12 @@ mod tests {
     use shared::rollup::Counts;
 
     use super::*;
+
+    #[test]
+    fn a_series_without_an_end_goes_on_to_one_that_can_be_written_down() {
+        let (first, last) = series::sort_keys(UnixMillis::default(), UnixMillis(MOST_DISTANT));
+        assert_eq!((first.as_str(), last.as_str()), ("MINUTE#1970-01-01T00#", "MINUTE#9999-12-29T00#~"));
+    }
 
     fn campaign() -> Campaign {
         let mut campaign: Campaign = serde_json::from_value(json!({
