@@ -12,19 +12,24 @@ use axum::http::StatusCode;
 use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use shared::campaign::Status;
 use shared::http::auth::Caller;
 use shared::http::body;
 use shared::http::problem::Problem;
-use shared::id::WorkspaceId;
+use shared::id::{CampaignId, WorkspaceId};
 use shared::link::domain::{DomainName, LinkDomain};
 use shared::outbound::address::{Reach, reach};
 use shared::store::MAX_LINK_DOMAINS;
 use shared::time::UnixMillis;
 
 use crate::Api;
+use crate::templates::fitting::Warning;
 
 /// How long the name service may take for one name.
 const LOOK_UP_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Campaigns that are read at a time when a domain is to be removed.
+const CAMPAIGNS_AT_ONCE: usize = 100;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -74,7 +79,13 @@ pub(crate) async fn add(
         None => {}
     }
     let default = api.core.default_link_domain(caller.workspace).await?;
-    Ok((StatusCode::CREATED, Json(view(&api, &stored, default.as_ref()))))
+    let mut shown = view(&api, &stored, default.as_ref());
+    let warning = match new.default {
+        Some(true) => look_up(&api, &stored.domain).await.0.warning(),
+        _ => None,
+    };
+    shown["warnings"] = json!(Vec::from_iter(warning));
+    Ok((StatusCode::CREATED, Json(shown)))
 }
 
 /// `GET /v1/link-domains/{domain}`.
@@ -88,13 +99,20 @@ pub(crate) async fn one(
     Ok(Json(view(&api, &domain, default.as_ref())))
 }
 
-/// `DELETE /v1/link-domains/{domain}`: links on it answer 404 until the workspace adds it again.
+/// `DELETE /v1/link-domains/{domain}`: links on it answer 404 until the workspace adds it again. 409 while a campaign that
+/// was started and has not ended has links on it.
 pub(crate) async fn remove(
     State(api): State<Arc<Api>>,
     Extension(caller): Extension<Caller>,
     Path(name): Path<String>,
 ) -> Result<StatusCode, Problem> {
     let name = DomainName::parse(&name).map_err(|_| Problem::not_found("link domain"))?;
+    let is_there = api.core.link_domain(&name).await?.is_some_and(|domain| domain.workspace == caller.workspace);
+    // A removal that was cut off is ended by its repeat, whatever runs by then.
+    if is_there && let Some(campaign) = campaign_on(&api, caller.workspace, &name).await? {
+        let detail = format!("links of the campaign {campaign} are on this domain: let it end, or cancel it, first");
+        return Err(Problem::conflict(detail, None));
+    }
     match api.core.remove_link_domain(caller.workspace, &name).await? {
         true => Ok(StatusCode::NO_CONTENT),
         false => Err(Problem::not_found("link domain")),
@@ -109,9 +127,7 @@ pub(crate) async fn check(
     Path(name): Path<String>,
 ) -> Result<Json<Value>, Problem> {
     let domain = find(&api, caller.workspace, &name).await?;
-    let target = api.link_host.clone().unwrap_or_default();
-    let (found, expected) = tokio::join!(addresses(domain.domain.as_str()), addresses(&target));
-    let verdict = Verdict::of(&found, &expected);
+    let (verdict, found) = look_up(&api, &domain.domain).await;
     // What names of our own network resolve to is nobody's business.
     let public: Vec<IpAddr> = found.into_iter().filter(|address| reach(*address) == Reach::Public).collect();
     Ok(Json(json!({
@@ -121,6 +137,13 @@ pub(crate) async fn check(
         "found": public,
         "set": record(&api, &domain.domain),
     })))
+}
+
+/// Where the domain leads, by the addresses that it has.
+async fn look_up(api: &Api, domain: &DomainName) -> (Verdict, BTreeSet<IpAddr>) {
+    let target = api.link_host.clone().unwrap_or_default();
+    let (found, expected) = tokio::join!(addresses(domain.as_str()), addresses(&target));
+    (Verdict::of(&found, &expected), found)
 }
 
 /// What a look at the name service says.
@@ -158,6 +181,18 @@ impl Verdict {
         }
     }
 
+    /// What to say to who makes such a domain the default.
+    fn warning(self) -> Option<Warning> {
+        let reason = match self {
+            Self::Ok => return None,
+            Self::Unresolved => "the domain does not resolve yet",
+            Self::Elsewhere => "the domain leads elsewhere",
+            Self::TargetUnresolved => "whether the domain leads here could not be found out",
+        };
+        let reason = format!("{reason}, and new links are on it from now on: {}", self.detail());
+        Some(Warning { pointer: "/default".to_owned(), reason })
+    }
+
     const fn detail(self) -> &'static str {
         match self {
             Self::Ok => "The domain leads here.",
@@ -183,6 +218,32 @@ async fn find(api: &Api, workspace: WorkspaceId, name: &str) -> Result<LinkDomai
     let name = DomainName::parse(name).map_err(|_| not_found())?;
     let found = api.core.link_domain(&name).await?;
     found.filter(|domain| domain.workspace == workspace).ok_or_else(not_found)
+}
+
+/// A campaign that may still send links on this domain. All links of a campaign are on one.
+async fn campaign_on(api: &Api, workspace: WorkspaceId, domain: &DomainName) -> Result<Option<CampaignId>, Problem> {
+    let mut before = None;
+    loop {
+        let part = api.core.campaigns(workspace, before, CAMPAIGNS_AT_ONCE).await?;
+        for campaign in part.rows.iter().filter(|campaign| is_under_way(campaign.status)) {
+            let Some(link) = campaign.links.first() else { continue };
+            if api.core.link(link.id).await?.is_some_and(|link| link.domain.as_ref() == Some(domain)) {
+                return Ok(Some(campaign.id));
+            }
+        }
+        match part.rows.last() {
+            Some(last) if part.more => before = Some(last.id),
+            _ => return Ok(None),
+        }
+    }
+}
+
+/// Whether messages of a campaign that was started may still leave.
+const fn is_under_way(status: Status) -> bool {
+    match status {
+        Status::Scheduled | Status::Running | Status::Paused => true,
+        Status::Draft | Status::Completed | Status::Cancelled | Status::Failed => false,
+    }
 }
 
 /// The record that leads to us.
@@ -211,5 +272,20 @@ mod tests {
         assert_eq!(Verdict::of(&set(&["198.51.100.1"]), &ours), Verdict::Elsewhere);
         assert_eq!(Verdict::of(&set(&[]), &ours), Verdict::Unresolved);
         assert_eq!(Verdict::of(&set(&["192.0.2.2"]), &set(&[])), Verdict::TargetUnresolved);
+    }
+
+    #[test]
+    fn a_default_that_does_not_lead_here_is_warned_of() {
+        assert!(Verdict::Ok.warning().is_none());
+        let warning = Verdict::Unresolved.warning().unwrap();
+        assert_eq!(warning.pointer, "/default");
+        assert!(warning.reason.starts_with("the domain does not resolve yet"), "{}", warning.reason);
+        assert!(Verdict::Elsewhere.warning().is_some());
+    }
+
+    #[test]
+    fn a_domain_is_needed_by_what_was_started_and_has_not_ended() {
+        assert!([Status::Scheduled, Status::Running, Status::Paused].into_iter().all(is_under_way));
+        assert!(![Status::Draft, Status::Completed, Status::Cancelled, Status::Failed].into_iter().any(is_under_way));
     }
 }
