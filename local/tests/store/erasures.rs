@@ -43,7 +43,8 @@ async fn what_is_complete_stays_so_whatever_a_late_runner_writes() {
     let running = erasure(0, Status::Running);
     tables.core.ask_erasure(&running).await.unwrap();
     assert!(tables.core.put_erasure(&running).await.unwrap());
-    assert!(tables.core.put_erasure(&erasure(0, Status::Complete)).await.unwrap());
+    let complete = Erasure { status: Status::Complete, person: None, ..running.clone() };
+    assert!(tables.core.put_erasure(&complete).await.unwrap());
     assert!(!tables.core.put_erasure(&running).await.unwrap());
     let stored = tables.core.erasure(WORKSPACE, running.id).await.unwrap().unwrap();
     assert!(stored.status == Status::Complete && stored.person.is_none());
