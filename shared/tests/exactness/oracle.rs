@@ -10,7 +10,7 @@ use shared::rollup::account_day::Days;
 use shared::rollup::histogram::bucket;
 use shared::rollup::tally::{Tally, VariantTally};
 
-use crate::world::{Life, Sending, Thing, Visit, at};
+use crate::world::{Life, Sending, Thing, Visit, at, link_of};
 
 /// Where a recipient ends up. The order is that of the report's columns.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -237,8 +237,10 @@ pub(crate) fn check_visits(visits: &[&Visit], tally: &Tally) -> Result<(), TestC
         prop_assert_eq!(tally.clicks(name), count(&|visit| visit.human), "{}", name);
     }
     prop_assert_eq!(tally.clicks("machine.preview"), count(&|visit| !visit.human), "machines");
+    let campaign = visits.first().map_or(0, |visit| visit.campaign);
     for link in 1..3 {
-        let (raw, human) = (format!("link.{link}.raw"), format!("link.{link}.human"));
+        let number = link_of(campaign, link).get();
+        let (raw, human) = (format!("link.{number}.raw"), format!("link.{number}.human"));
         prop_assert_eq!(tally.clicks(&raw), count(&|visit| visit.link == link), "{}", raw);
         prop_assert_eq!(tally.clicks(&human), count(&|visit| visit.link == link && visit.human), "{}", human);
     }

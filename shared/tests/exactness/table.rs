@@ -9,7 +9,8 @@ use shared::attempt::pricing::Pricing;
 use shared::attempt::{Attempt, AttemptKey, Evidence, Failure, Flag, Moment};
 use shared::campaign::{PageNumber, VariantIndex};
 use shared::id::WorkspaceId;
-use shared::link::code::LinkId;
+use shared::link::visits::{self, VisitorMark, Visits, Whose};
+use shared::rollup::click::{facets, of_visits};
 use shared::rollup::contribution::{of_attempt, of_event};
 use shared::rollup::{Contribution, CounterKey, Counts, SequenceNumber, add, difference};
 use shared::store::keys;
@@ -35,6 +36,7 @@ pub(crate) struct Table<'a> {
     pub(crate) attempts: BTreeMap<AttemptKey, Attempt>,
     /// By partition and number of the visit.
     events: BTreeMap<(String, usize), Event>,
+    visits: BTreeMap<Whose, Visits>,
     pub(crate) stream: Vec<Record>,
     sequence: u128,
     /// When the next evidence is taken in; differs from write to write.
@@ -49,6 +51,7 @@ impl<'a> Table<'a> {
             world,
             attempts: BTreeMap::new(),
             events: BTreeMap::new(),
+            visits: BTreeMap::new(),
             stream: Vec::new(),
             sequence: world.first_sequence,
             clock: world::at(0),
@@ -70,7 +73,8 @@ impl<'a> Table<'a> {
         let mut sum = Contribution::new();
         let attempts = self.attempts.iter().map(|(key, attempt)| self.of_attempt(key, attempt));
         let events = self.events.iter().map(|((pk, _), event)| self.of_event(pk, event));
-        for row in attempts.chain(events) {
+        let visits = self.visits.iter().map(|(whose, visits)| self.kept_apart(of_visits(whose, visits)));
+        for row in attempts.chain(events).chain(visits) {
             for (key, counts) in row {
                 add(sum.entry(key).or_default(), &counts);
             }
@@ -152,9 +156,12 @@ impl<'a> Table<'a> {
         self.attempts.insert(key, new);
     }
 
-    /// An event is put once; a repeat finds it there.
+    /// An event is put once; a repeat finds it there. What a person did is a row that is written before it.
     fn visit(&mut self, visit: usize) {
         let event = event(&self.world.visits[visit]);
+        if self.world.visits[visit].human {
+            self.visited(&self.world.visits[visit].clone(), &event);
+        }
         let pk = keys::event(Some(WorkspaceId::FIRST), Some(world::account()), event.id, event.at).pk;
         if self.events.contains_key(&(pk.clone(), visit)) && self.rule != Rule::EventPutAgain {
             return;
@@ -162,6 +169,25 @@ impl<'a> Table<'a> {
         let delta = self.of_event(&pk, &event);
         self.record(pk.clone(), delta);
         self.events.insert((pk, visit), event);
+    }
+
+    /// Each visit is of somebody else here; what one person does again and again is shown where the rows are.
+    fn visited(&mut self, visit: &Visit, event: &Event) {
+        let link = world::link(visit);
+        let whose = Whose::Visitor(visits::Visitor {
+            workspace: WorkspaceId::FIRST,
+            campaign: Some(world::campaign(visit.campaign)),
+            link,
+            mark: VisitorMark::alone(event.id),
+        });
+        let known = self.visits.entry(whose.clone()).or_default();
+        let before = of_visits(&whose, known);
+        known.take(visits::Visit { at: event.at, event: event.id, link, counts_for: facets(event) });
+        let after = of_visits(&whose, known);
+        let delta = difference(&self.kept_apart(before), &self.kept_apart(after));
+        if !delta.is_empty() {
+            self.record(keys::visits(&whose).pk, delta);
+        }
     }
 
     fn record(&mut self, source: String, delta: Contribution) {
@@ -226,7 +252,7 @@ fn event(visit: &Visit) -> Event {
         Visitor::Machine { reason: "preview".to_owned() }
     };
     let content = Content::LinkClicked {
-        link: LinkId::new(visit.link).unwrap(),
+        link: world::link(visit),
         campaign: Some(world::campaign(visit.campaign)),
         recipient: None,
         visitor,

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use shared::attempt::{AttemptKey, Flag, Seq, Shard};
 use shared::id::{AccountId, CampaignId, WorkspaceId};
+use shared::link::code::LinkId;
 use shared::time::UnixMillis;
 
 /// 2026-09-21T23:23:20Z: an hour and a day end while things happen.
@@ -237,4 +238,14 @@ fn writes_of(lives: &[Life], visits: &[Visit]) -> Vec<Write> {
         writes.extend(std::iter::repeat_n(Write::Visit(visit), *times));
     }
     writes
+}
+
+/// A link of the visit's campaign: no two campaigns share one.
+pub(crate) fn link(visit: &Visit) -> LinkId {
+    link_of(visit.campaign, visit.link)
+}
+
+/// A campaign's link of this number.
+pub(crate) fn link_of(campaign: u64, number: u32) -> LinkId {
+    LinkId::new(u32::try_from(campaign).unwrap() * 100 + number).unwrap()
 }
