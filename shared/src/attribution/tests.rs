@@ -1,3 +1,5 @@
+//! Shares of conversions: what each model promises, and that credit always adds up.
+
 use proptest::prelude::*;
 
 use super::sums::Sums;

@@ -20,7 +20,7 @@ pub mod view {
     pub const MINUTE: &str = "MINUTE";
     /// All clicks, machines by reason: a view of a campaign and of a link.
     pub const CLICK: &str = "CLICK";
-    /// Clicks of people on their own links.
+    /// Clicks of people, repeats left out: a view of a campaign and of a link.
     pub const VISIT: &str = "VISIT";
     /// What this version does not know, or could not read: a view of an account.
     pub const UNKNOWN: &str = "UNKNOWN";

@@ -1,3 +1,5 @@
+//! Each layer on its own, and that no layer is there for nothing.
+
 use super::*;
 
 const IPHONE: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_7 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/26.0 Mobile/15E148 Safari/604.1";

@@ -1,3 +1,5 @@
+//! Merging in any order and as often as one likes, and what it must not do.
+
 #![allow(clippy::print_stdout, reason = "a test prints what it measures")]
 
 use proptest::prelude::*;

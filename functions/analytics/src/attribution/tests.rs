@@ -1,3 +1,5 @@
+//! What is asked of attribution, and which touchpoints and conversions an answer is made of.
+
 use shared::attempt::Money;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Which events an attempt stands for, and that the same ones come of it in whatever order it was told.
+
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
