@@ -78,5 +78,5 @@ pub fn probed(account: AccountId) -> Key {
 /// What the probes of an account found on a day.
 #[must_use]
 pub fn probes(workspace: WorkspaceId, account: AccountId, date: &str) -> Key {
-    Key::new(account(workspace, account).pk, format!("PROBES#{date}"))
+    Key::new(self::account(workspace, account).pk, format!("PROBES#{date}"))
 }

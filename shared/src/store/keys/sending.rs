@@ -1,7 +1,7 @@
 //! Campaigns, their pages and attempts, what was sent to whom, and what the watchdogs look after.
 
 use super::{Key, read_of_recipient};
-use crate::attempt::{AttemptKey, Seq, Shard};
+use crate::attempt::{AttemptKey, Shard};
 use crate::campaign::PageNumber;
 use crate::id::{CampaignId, WorkspaceId};
 
