@@ -97,3 +97,20 @@ async fn a_full_batch_fits_into_an_update() {
     tables.rollups.apply(updates(changes).remove(0)).await.unwrap();
     assert_eq!(counted(&tables).await.values().sum::<i64>(), 1_000);
 }
+
+#[tokio::test]
+async fn invented_names_do_not_make_an_item_ever_larger() {
+    let tables = Tables::new().await;
+    let visit = |n: i64| {
+        let counts = Counts::from([("human".to_owned(), 1), (format!("referrer.{n}.example"), 1)]);
+        (SequenceNumber::new(&n.to_string()), Contribution::from([(key(), counts)]))
+    };
+    for first in [1, 1_001, 2_001, 3_001] {
+        tables.rollups.apply(updates((first..first + 1_000).map(visit)).remove(0)).await.unwrap();
+    }
+    let counted = counted(&tables).await;
+    assert_eq!(counted["human"], 4_000);
+    assert!(counted.len() < 2_300, "{} names", counted.len());
+    let by_referrer: i64 = counted.iter().filter(|(name, _)| name.starts_with("referrer.")).map(|(_, n)| n).sum();
+    assert_eq!((by_referrer, counted["referrer.other"] > 1_700), (4_000, true));
+}

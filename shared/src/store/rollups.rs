@@ -1,5 +1,8 @@
 //! The table ROLLUP: counter items, each with the sequence number up to which it has taken its source in.
 
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::expression::{Update, Updated};
@@ -13,11 +16,19 @@ const APPLIED: &str = "applied";
 /// Counters that one write adds to: an update expression has at most 4,096 bytes (DynamoDB), and each takes up to 13.
 const MOST_NAMES: usize = 250;
 
+/// Counters that an item gets names for: each write costs by the size of the whole item, and who invents referrers could
+/// make it as large as items can be (400 KB, DynamoDB). What comes later is counted as `other` of its kind.
+const MOST_COUNTERS: usize = 2_000;
+
+/// Full items that are remembered; one that is forgotten is found full again by the next write to it.
+const MOST_REMEMBERED: usize = 10_000;
+
 /// The table ROLLUP.
 #[derive(Clone, Debug)]
 pub struct Rollups {
     client: aws_sdk_dynamodb::Client,
     table: String,
+    full: Arc<Mutex<HashSet<Key>>>,
 }
 
 /// A counter item as stored.
@@ -33,7 +44,7 @@ impl Rollups {
     /// The table of this name.
     #[must_use]
     pub fn new(client: aws_sdk_dynamodb::Client, table: impl Into<String>) -> Self {
-        Self { client, table: table.into() }
+        Self { client, table: table.into(), full: Arc::default() }
     }
 
     /// Applies an update exactly once: what the item has taken in before is dropped from it.
@@ -51,7 +62,8 @@ impl Rollups {
     }
 
     async fn apply_part(&self, mut update: CounterUpdate) -> Result<(), StoreError> {
-        let mut is_full = false;
+        let key = Key::new(update.key.pk.clone(), update.key.sk.clone());
+        let mut is_full = self.is_full(&key);
         loop {
             let mut write = Update::default();
             let sum = if is_full { without_rare_names(update.sum()) } else { update.sum() };
@@ -61,16 +73,23 @@ impl Rollups {
             write.set(APPLIED, text(update.last().as_str()));
             let (applied, first) = (write.name(APPLIED), write.value(text(update.first().as_str())));
             write.only_if(format!("attribute_not_exists({applied}) OR {applied} < {first}"));
-            let key = Key::new(update.key.pk.clone(), update.key.sk.clone());
-            let written = match write.write(&self.client, &self.table, key).await {
-                // The item has as many names as it can hold: what comes from now on is counted without a name of its own.
+            let written = match write.write(&self.client, &self.table, key.clone()).await {
+                // The item is as large as it can be, though it has few names.
                 Err(StoreError::Refused { .. }) if !is_full => {
                     is_full = true;
                     continue;
                 }
                 written => written?,
             };
-            let Updated::Refused(item) = written else { return Ok(()) };
+            let item = match written {
+                Updated::Refused(item) => item,
+                Updated::Done(item) => {
+                    if item.len() > MOST_COUNTERS {
+                        self.remember_full(key);
+                    }
+                    return Ok(());
+                }
+            };
             let Some(applied) = item.get(APPLIED).and_then(|value| value.as_s().ok()) else {
                 return Ok(());
             };
@@ -79,6 +98,18 @@ impl Rollups {
                 None => return Ok(()),
             }
         }
+    }
+
+    fn is_full(&self, key: &Key) -> bool {
+        self.full.lock().unwrap_or_else(PoisonError::into_inner).contains(key)
+    }
+
+    fn remember_full(&self, key: Key) {
+        let mut full = self.full.lock().unwrap_or_else(PoisonError::into_inner);
+        if full.len() >= MOST_REMEMBERED {
+            full.clear();
+        }
+        full.insert(key);
     }
 
     /// The counter items of a partition whose view starts with `prefix`.
