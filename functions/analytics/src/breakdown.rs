@@ -236,7 +236,11 @@ pub(crate) async fn timeseries(
     let from = asked.from.as_deref().map(|from| span::moment("/from", from)).transpose()?;
     let until = asked.to.as_deref().map(|to| span::moment("/to", to)).transpose()?;
     let as_of = UnixMillis::now();
-    let (first, last) = series::sort_keys(from.unwrap_or_default(), until.unwrap_or(UnixMillis(MOST_DISTANT)));
+    let (begin, end) = (from.unwrap_or_default(), until.unwrap_or(UnixMillis(MOST_DISTANT)));
+    if begin >= end {
+        return Err(Problem::invalid("/from", "must lie before to"));
+    }
+    let (first, last) = series::sort_keys(begin, end);
     let pk = campaign_pk(campaign.workspace, campaign.id);
     let items = analytics.rollups.items_between(&pk, &first, &last).await?;
     let series = Series::of(items.iter().map(|item| (item.sk.as_str(), &item.counts))).between(from, until);

@@ -68,6 +68,7 @@ async fn clicks_are_broken_down_and_stages_followed_over_time() {
         ("breakdown", "/by"),
         ("timeseries?metric=opened", "/metric"),
         ("timeseries?interval=week", "/interval"),
+        ("timeseries?from=2026-11-22&to=2026-11-21", "/from"),
     ] {
         let error = api.get(&path(asked)).await.unwrap_err().to_string();
         assert!(error.contains(named), "{asked}: {error}");
