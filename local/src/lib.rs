@@ -9,3 +9,8 @@ pub mod drivers;
 pub mod engines;
 pub mod operator;
 pub mod stack;
+
+/// The embedded engines make and drop maps of small strings all day, and the C library's allocator took a quarter of the
+/// processor's time for that.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
