@@ -324,18 +324,25 @@ impl EventsQueue {
     }
 }
 
-/// The stream is behind the rows; it has to come to its end.
+/// The stream is behind the rows; it has to come to its end. How long that takes depends on how far it is behind, so it
+/// is given up only when nothing moves any more.
 async fn counters_come_to_rest(world: &World, stack: &Stack) {
-    let begun = Instant::now();
     let expected = counters::expected(world);
-    while counters::found(world, stack).await != expected {
-        // What differs is told by the check.
-        if begun.elapsed() > Duration::from_secs(60) {
+    let (begun, mut moved, mut before) = (Instant::now(), Instant::now(), None);
+    loop {
+        let found = counters::found(world, stack).await;
+        if found == expected {
+            println!("the counters were complete {:?} after the last start", begun.elapsed());
+            return;
+        }
+        if before.as_ref() != Some(&found) {
+            (moved, before) = (Instant::now(), Some(found));
+        } else if moved.elapsed() > Duration::from_secs(60) {
+            // What differs is told by the check.
             return;
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
-    println!("the counters were complete {:?} after the last start", begun.elapsed());
 }
 
 /// Files under a folder, and their bytes.
