@@ -18,6 +18,7 @@ mod identity;
 mod kill;
 mod lifecycle;
 mod links;
+mod lost_clicks;
 mod media;
 mod preflight;
 mod published;
@@ -27,6 +28,7 @@ mod samples;
 mod signatures;
 mod talks;
 mod templates;
+mod unclicked_links;
 mod web;
 mod webhooks;
 

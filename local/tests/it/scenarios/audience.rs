@@ -36,7 +36,7 @@ fn recipients(n: u32) -> Value {
 }
 
 /// Uploads a file by an address of the API; its id.
-async fn upload(api: &ApiClient, body: String) -> String {
+pub(super) async fn upload(api: &ApiClient, body: String) -> String {
     let address = api.post("/v1/audiences/uploads", &Value::Null).await.unwrap();
     assert_eq!(address["method"], "PUT");
     let put = reqwest::Client::new().put(address["url"].as_str().unwrap()).body(body).send().await.unwrap();
@@ -45,8 +45,8 @@ async fn upload(api: &ApiClient, body: String) -> String {
 }
 
 /// Waits until the campaign's audience is whole.
-async fn planned(api: &ApiClient, id: &str) -> Value {
-    until("the end of planning", Duration::from_secs(60), async || {
+pub(super) async fn planned(api: &ApiClient, id: &str) -> Value {
+    until("the end of planning", Duration::from_secs(180), async || {
         let campaign = api.get(&format!("/v1/campaigns/{id}")).await.unwrap();
         assert_eq!(campaign["planning"]["failed"], Value::Null);
         campaign.get("planning").is_none().then_some(campaign)

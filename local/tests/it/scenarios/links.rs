@@ -12,7 +12,7 @@ use shared::link::{Link, ShortLinks};
 use shared::store::{Core, schema};
 
 use super::web::BROWSER;
-use super::{account, stack, stored, until};
+use super::{account, stack, until};
 use crate::support::memory;
 
 const IPHONE: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_7 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/26.0 Mobile/15E148 Safari/604.1";
@@ -358,41 +358,4 @@ async fn a_link_is_printed_as_svg_and_as_png() {
     assert!((150..=300).contains(&width), "{width}");
     assert_eq!(get("qr.png?size=9").await.status(), StatusCode::UNPROCESSABLE_ENTITY);
     stack.shutdown().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn planning_a_campaign_writes_a_row_for_each_link_and_none_for_a_recipient() {
-    const PEOPLE: usize = 10_000;
-    let (stack, api) = stack(People::default(), None).await;
-    let account = account(&api).await;
-    let body = "See https://shop.example/a and https://shop.example/b";
-    let recipients: Vec<Value> = (0..PEOPLE).map(|n| json!({"phone": format!("+60123{n:06}")})).collect();
-    let campaign = json!({"name": "Offer", "account_id": account,
-        "variants": [{"name": "A", "message": {"type": "text", "text": {"body": body}}}],
-        "audience": {"recipients": recipients}});
-    let before = rows(&stack).await;
-    let id = text(&api.post("/v1/campaigns", &campaign).await.unwrap(), "id").to_owned();
-    let planned = stored(&stack, &id).await;
-    assert!(planned.planned() > 9_000, "{}", planned.planned());
-    let after = rows(&stack).await;
-    let links = after.iter().filter(|pk| pk.starts_with("LINK#")).count();
-    assert_eq!((planned.links.len(), links), (2, 2));
-    let written = after.len() - before.len();
-    assert!(written < 10, "{written} rows for {PEOPLE} recipients");
-    stack.shutdown().await;
-}
-
-/// The partition keys of all rows of the table CORE.
-async fn rows(stack: &Stack) -> Vec<String> {
-    let client = stack.engines().dynamodb();
-    let (mut rows, mut start) = (Vec::new(), None);
-    loop {
-        let scan = client.scan().table_name("thirdtick-core").projection_expression("pk");
-        let page = scan.set_exclusive_start_key(start).send().await.unwrap();
-        rows.extend(page.items().iter().map(|item| item["pk"].as_s().unwrap().clone()));
-        start = page.last_evaluated_key;
-        if start.is_none() {
-            return rows;
-        }
-    }
 }
