@@ -8,6 +8,7 @@ pub mod click_id;
 pub mod code;
 pub mod destination;
 pub mod domain;
+pub mod lost;
 pub mod password;
 pub mod targets;
 pub mod utm;

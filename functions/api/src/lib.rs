@@ -18,6 +18,7 @@ mod imports;
 mod lifecycle;
 mod link_domains;
 mod links;
+mod lost_clicks;
 mod media;
 mod outlook;
 mod preflight;
@@ -193,6 +194,7 @@ pub fn router(api: Api) -> Router {
         .route("/v1/contacts/{id}/merge", post(contacts::merging::merge))
         .route("/v1/contacts/{id}/unmerge", post(contacts::merging::unmerge))
         .route("/v1/events/quarantined/replay", post(quarantine::replay))
+        .route("/v1/events/lost-clicks", post(lost_clicks::take_in))
         .route("/v1/contacts/{id}/erase", post(erasures::create))
         .route("/v1/events", post(events::tell))
         .route("/v1/media", post(media::create))

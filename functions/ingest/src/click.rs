@@ -16,7 +16,7 @@ pub(crate) fn enriched(ingest: &Ingest, mut click: Click) -> Click {
     let place = Whereabouts::of(&ingest.places, click.ip.as_deref()).or_told(&click);
     let visitor = click.visitor.take().unwrap_or_else(|| visitor::of(&click, place.asn));
     let Whereabouts { country, region, city, .. } = place;
-    let mark = click.mark.take().or_else(|| mark(ingest, &click));
+    let mark = click.mark.take().or_else(|| click.visitor_mark(ingest.short_links.newest()));
     let visitor = Some(visitor);
     Click {
         visitor,
@@ -31,13 +31,6 @@ pub(crate) fn enriched(ingest: &Ingest, mut click: Click) -> Click {
         hints_platform: None,
         ..click
     }
-}
-
-/// Who followed a shared code; a recipient's own tells whose it is.
-fn mark(ingest: &Ingest, click: &Click) -> Option<VisitorMark> {
-    let address = click.ip.as_deref().filter(|_| click.recipient.is_none())?.parse().ok()?;
-    let agent = click.user_agent.as_deref().unwrap_or_default();
-    Some(VisitorMark::of(ingest.short_links.newest(), click.at, address, agent))
 }
 
 /// What an enriched click changes. It was seen when it was followed: `redirect` takes it in at once. A person's click is

@@ -10,7 +10,7 @@ use shared::attempt::Shard;
 use shared::http::viewer::Viewer;
 use shared::id::EventId;
 use shared::link::code::RecipientSeq;
-use shared::link::{Link, position};
+use shared::link::{Link, lost, position};
 use shared::queue::Inbound;
 use shared::time::UnixMillis;
 use url::Url;
@@ -88,11 +88,8 @@ fn is_prefetch(headers: &HeaderMap) -> bool {
     })
 }
 
-/// Queues the click, or writes it to the log, for recovery: the person goes on either way. The line holds what the click was
-/// on and when, and nothing of who it was: no address, no user agent. `end` is the code or alias that was followed.
-pub(crate) async fn queue(redirect: &Redirect, click: Click, end: &str) {
-    let (id, at_ms, method, prefetch) = (click.id, click.at.0, click.method.clone(), click.prefetch);
-    let (link, recipient) = (click.link.get(), click.recipient.map(|(_, seq)| seq.0));
+/// Queues the click, or writes it to the log, from which it can be taken in later ([`lost`]): the person goes on either way.
+pub(crate) async fn queue(redirect: &Redirect, click: Click) {
     let message = Inbound::Click(Box::new(click));
     let queued = tokio::time::timeout(redirect.patience, redirect.events.send(&message, Duration::ZERO)).await;
     let reason = match queued {
@@ -100,9 +97,10 @@ pub(crate) async fn queue(redirect: &Redirect, click: Click, end: &str) {
         Ok(Err(error)) => error.to_string(),
         Err(_) => format!("no answer within {} ms", redirect.patience.as_millis()),
     };
-    tracing::error!(
-        click = %id, code = end, link, recipient, at_ms, method, prefetch, reason, "a click was not queued"
-    );
+    if let Inbound::Click(click) = message {
+        let click = lost::logged(*click, redirect.links.newest());
+        tracing::error!(%click, reason, "{}", lost::MESSAGE);
+    }
 }
 
 #[cfg(test)]

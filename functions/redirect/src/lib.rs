@@ -168,7 +168,7 @@ async fn send_on(
     let Some(location) = destination::of_click(stored, query, &link.utm, click_id) else {
         return Page::NotFound.answer();
     };
-    click::queue(redirect, click, end).await;
+    click::queue(redirect, click).await;
     lead(status, &location)
 }
 

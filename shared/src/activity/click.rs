@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::attempt::{AttemptKey, Seq, Shard};
 use crate::id::{AccountId, CampaignId, EventId, WorkspaceId};
-use crate::link::code::LinkId;
+use crate::link::code::{LinkId, LinkKey};
 use crate::link::visits::VisitorMark;
 use crate::time::UnixMillis;
 
@@ -74,6 +74,13 @@ impl Click {
     pub fn attempt(&self) -> Option<AttemptKey> {
         let (shard, seq) = self.recipient?;
         Some(AttemptKey { workspace: self.workspace, campaign: self.campaign?, shard, seq })
+    }
+
+    /// Which of the day's visitors it was: of a shared code, while the address is there. A recipient's own tells whose it is.
+    #[must_use]
+    pub fn visitor_mark(&self, key: &LinkKey) -> Option<VisitorMark> {
+        let address = self.ip.as_deref().filter(|_| self.recipient.is_none())?.parse().ok()?;
+        Some(VisitorMark::of(key, self.at, address, self.user_agent.as_deref().unwrap_or_default()))
     }
 }
 

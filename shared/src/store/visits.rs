@@ -8,12 +8,16 @@ use super::{Consistency, Core, Item, StoreError, keys, number, read, schema, sor
 use crate::attempt::{AttemptKey, Seq};
 use crate::link::visits::{Visit, Visits, Whose};
 use crate::retention::Kind;
+use crate::time::UnixMillis;
 
 /// Tries of a write that others get in the way of.
 const TRIES: usize = 16;
 
 /// How long a visitor of a shared code is told from others.
 const VISITOR_KEPT_FOR: Duration = Duration::from_secs(30 * 86_400);
+
+/// How long a replay of everything may take.
+const COUNTED_WITHIN: Duration = Duration::from_secs(7 * 86_400);
 
 /// How often the row was written: what a write is conditional on.
 const REVISION: &str = "revision";
@@ -39,10 +43,11 @@ impl Core {
             let mut item = write("visits", keys::visits(whose), &visits)?;
             match whose {
                 Whose::Recipient(_) => item.extend(self.expiry(Kind::Attempts, latest)),
-                // A repeat of the queue's or of a replay comes within this time; a mark is of one day.
+                // A repeat of the queue's comes within this time; a mark is of one day. What a replay makes again of older
+                // clicks has to be there until it was counted.
                 Whose::Visitor(_) => {
-                    let end = latest.plus(VISITOR_KEPT_FOR).0 / 1_000;
-                    item.insert(schema::TTL_ATTRIBUTE.to_owned(), number(end));
+                    let end = latest.plus(VISITOR_KEPT_FOR).max(UnixMillis::now().plus(COUNTED_WITHIN));
+                    item.insert(schema::TTL_ATTRIBUTE.to_owned(), number(end.0 / 1_000));
                 }
             }
             let next: i64 = revision.as_ref().and_then(|n| n.as_n().ok()?.parse().ok()).unwrap_or(0) + 1;
