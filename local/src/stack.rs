@@ -77,7 +77,7 @@ pub struct Stack {
     graph_url: String,
     data_dir: Option<PathBuf>,
     /// Removed at the end: the city database of a stack that keeps nothing on disk.
-    _scratch: tempfile::TempDir,
+    _scratch: Option<tempfile::TempDir>,
 }
 
 /// MaxMind's test database: the simulated people click from the networks it knows.
@@ -120,7 +120,11 @@ impl Stack {
         let credentials =
             Credentials::load(data_dir.as_ref().map(|folder| folder.join("credentials.json")).as_deref())?;
         let resources = Resources::create_missing(&engines).await?;
-        let scratch = tempfile::tempdir().context("cannot make a temporary folder")?;
+        // A process that is killed removes no temporary folder, so there is one only where nothing is to be kept.
+        let scratch = match data_dir {
+            Some(_) => None,
+            None => Some(tempfile::tempdir().context("cannot make a temporary folder")?),
+        };
 
         let simulator = match graph_url {
             Some(_) => None,
@@ -133,9 +137,10 @@ impl Stack {
         };
         let mut settings = resources.settings();
         settings.extend(settings_of(&credentials, &base_url, &graph_url));
-        if simulator.is_some() && std::env::var_os("GEOIP_CITY_DB").is_none() {
-            let path = scratch.path().join("test-city.mmdb");
-            std::fs::write(&path, TEST_CITY_DB).context("cannot write to the temporary folder")?;
+        let folder = data_dir.as_deref().or(scratch.as_ref().map(tempfile::TempDir::path));
+        if let Some(folder) = folder.filter(|_| simulator.is_some() && std::env::var_os("GEOIP_CITY_DB").is_none()) {
+            let path = folder.join("test-city.mmdb");
+            std::fs::write(&path, TEST_CITY_DB).with_context(|| format!("cannot write {}", path.display()))?;
             settings.insert("GEOIP_CITY_DB".to_owned(), path.display().to_string());
         }
         let secrets = match &data_dir {

@@ -168,8 +168,19 @@ async fn send_on(
     let Some(location) = destination::of_click(stored, query, &link.utm, click_id) else {
         return Page::NotFound.answer();
     };
+    let nobody_asked = click.prefetch;
     click::queue(redirect, click).await;
-    lead(status, &location)
+    if nobody_asked { wait_for_the_person() } else { lead(status, &location) }
+}
+
+/// The answer to a browser that fetches before anybody has tapped. With the destination in hand it would lead there by itself
+/// at the tap, which we would never hear of; a failure it throws away, and asks again (seen in Chromium 156, for prefetches
+/// and prerenders).
+fn wait_for_the_person() -> Response<Body> {
+    let mut response = Response::new(Body::Empty);
+    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }
 
 /// The code that was followed; behind an alias stands the link's shared one.

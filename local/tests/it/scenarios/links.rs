@@ -77,15 +77,21 @@ async fn a_free_link_leads_on_with_what_the_click_brings_and_its_clicks_are_coun
 
     // The same browser once more: a repeat.
     assert_eq!(visitor.go(short).await.status(), StatusCode::FOUND);
+    // A browser that asks before anybody has tapped gets nothing to keep, so that the tap comes to us.
+    let early = visitor.http.get(short).header("sec-purpose", "prefetch;prerender").send().await.unwrap();
+    assert_eq!(
+        (early.status(), &early.headers()["cache-control"]),
+        (StatusCode::SERVICE_UNAVAILABLE, &"no-store".parse().unwrap())
+    );
 
     let id = text(&link, "id");
-    let stats = until("four clicks, one of them a person's", Duration::from_secs(30), async || {
+    let stats = until("five clicks, one of them a person's", Duration::from_secs(30), async || {
         let stats = api.get(&format!("/v1/links/{id}/stats")).await.unwrap();
-        (stats["clicks"]["raw"] == 4 && stats["clicks"]["human"] != 0).then_some(stats)
+        (stats["clicks"]["raw"] == 5 && stats["clicks"]["human"] != 0).then_some(stats)
     })
     .await;
-    assert_eq!(stats["clicks"], json!({"raw": 4, "human": 1, "unique": 1}));
-    assert_eq!(stats["excluded"], json!({"head": 1, "preview": 1}));
+    assert_eq!(stats["clicks"], json!({"raw": 5, "human": 1, "unique": 1}));
+    assert_eq!(stats["excluded"], json!({"head": 1, "prefetch": 1, "preview": 1}));
     for (dimension, value) in [("device", "mobile"), ("os", "Android"), ("browser", "Chrome"), ("country", "unknown")] {
         assert_eq!(stats["by"][dimension], json!({value: 1}), "{dimension}");
     }
