@@ -87,10 +87,10 @@ pub(super) fn judge(agent: &str) -> Option<Reason> {
         || BROWSERS.iter().any(|start| agent.starts_with(start))
         || is_phone(agent)
         || agent::in_app(agent).is_some();
-    if !browser {
+    if !browser || names_no_system(agent) {
         return Some(Reason::Client);
     }
-    has_driver(agent).then_some(Reason::Crawler)
+    (has_driver(agent) || adds_to_linux(agent) || adds_to_gecko(agent)).then_some(Reason::Crawler)
 }
 
 /// `Mozilla/`, a version, and further on a comment in parentheses.
@@ -111,6 +111,115 @@ fn has_driver(agent: &str) -> bool {
     let Some((_, behind)) = rest.rsplit_once(" Safari/") else { return false };
     let Some((_, words)) = behind.split_once(' ') else { return false };
     words != "Brave" && !words.is_empty() && words.chars().all(|c| c.is_ascii_alphabetic() || c == ' ')
+}
+
+/// What browsers run on; the usual ones first.
+const SYSTEMS: [&str; 53] = [
+    "Android",
+    "iPhone",
+    "Win",
+    "Mac",
+    "Linux",
+    "X11",
+    "iPad",
+    "compatible",
+    "iPod",
+    "iOS",
+    "CrOS",
+    "Mobile",
+    "Tablet",
+    "TV",
+    "KAIOS",
+    "Harmony",
+    "Fuchsia",
+    "Tizen",
+    "Bada",
+    "bada",
+    "webOS",
+    "Web0S",
+    "hpwOS",
+    "BlackBerry",
+    "BB10",
+    "RIM",
+    "Symb",
+    "Series",
+    "Nokia",
+    "Phone",
+    "MeeGo",
+    "Maemo",
+    "BREW",
+    "Brew",
+    "Qt",
+    "DirectFB",
+    "PlayStation",
+    "PLAYSTATION",
+    "PSP",
+    "PS3",
+    "Nintendo",
+    "Xbox",
+    "BSD",
+    "SunOS",
+    "BeOS",
+    "Haiku",
+    "Danger",
+    "CrKey",
+    "Roku",
+    "Amiga",
+    "OS/2",
+    "linux",
+    // No system, but Firefox, where its owner has changed the rest.
+    "rv:",
+];
+
+/// A browser of today says somewhere what it runs on.
+fn names_no_system(agent: &str) -> bool {
+    agent.starts_with("Mozilla/5.0 (") && !SYSTEMS.iter().any(|system| agent.contains(system)) && !is_phone(agent)
+}
+
+/// What the comment of a 64-bit Linux desktop has in it besides: the windows, distributions, languages and the engine's
+/// revision. Services that look at pages run there, and write their names into it.
+fn adds_to_linux(agent: &str) -> bool {
+    const USUAL: [&str; 24] = [
+        "",
+        "X11",
+        "U",
+        "N",
+        "I",
+        "Wayland",
+        "Linux",
+        "GNU/Linux",
+        "x86_64",
+        "Ubuntu",
+        "Fedora",
+        "Debian",
+        "Arch",
+        "Gentoo",
+        "Mint",
+        "SUSE",
+        "CentOS",
+        "Mageia",
+        "Trident",
+        "Valve",
+        // Glasses.
+        "Quest",
+        "PICO",
+        "Pico",
+        "like",
+    ];
+    let Some(rest) = agent.strip_prefix("Mozilla/5.0 (X11; ") else { return false };
+    let Some((comment, _)) = rest.split_once(')') else { return false };
+    let is_usual = |part: &str| {
+        let word = part.split([' ', '/']).next().unwrap_or_default();
+        let is_language = part.len() <= 5 && part.starts_with(|c: char| c.is_ascii_lowercase());
+        USUAL.contains(&word) || part.starts_with("rv:") || is_language
+    };
+    comment.contains("Linux x86_64") && !comment.split(';').all(|part| is_usual(part.trim()))
+}
+
+/// Browsers end that comment with `like Gecko`. Some of old went on with `Safari`.
+fn adds_to_gecko(agent: &str) -> bool {
+    let Some((_, rest)) = agent.split_once("(KHTML, like Gecko, ") else { return false };
+    !rest.starts_with("Safari")
 }
 
 fn is_phone(agent: &str) -> bool {
@@ -142,6 +251,38 @@ mod tests {
         assert_eq!(judge(&format!("{linux} PageGauge")), Some(Reason::Crawler));
         let mac = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/139.0.0.0 Safari/537.36 Examiner";
         assert_eq!(judge(mac), None);
+    }
+
+    #[test]
+    fn a_browser_of_today_says_what_it_runs_on() {
+        assert_eq!(judge("Mozilla/5.0 (SiteWatcher/1.0)"), Some(Reason::Client));
+        assert_eq!(judge("Mozilla/5.0 (Examiner) AppleWebKit/537.36 (KHTML, like Gecko)"), Some(Reason::Client));
+        for person in [
+            "Mozilla/5.0 (Mobile; Nokia 8110 4G; rv:48.0) Gecko/48.0 Firefox/48.0 KAIOS/2.5",
+            "Mozilla/5.0 (PlayStation; PlayStation 5/2.26) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/13.0 Safari/605.1.15",
+            "Mozilla/4.0 (PDA; NF35WMPRO/1.0) NetFront/3.5",
+        ] {
+            assert_eq!(judge(person), None, "{person}");
+        }
+    }
+
+    #[test]
+    fn who_writes_a_name_into_the_comments_of_a_browser_is_none() {
+        let linux = |comment: &str| {
+            judge(&format!(
+                "Mozilla/5.0 (X11; {comment}) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/139.0.0.0 Safari/537.36"
+            ))
+        };
+        assert_eq!(linux("Examiner; Linux x86_64"), Some(Reason::Crawler));
+        assert_eq!(linux("Linux x86_64; Examiner"), Some(Reason::Crawler));
+        for usual in
+            ["Linux x86_64", "U; Linux x86_64; en-US", "Ubuntu; Linux x86_64; rv:140.0", "CrOS x86_64 14541.0.0"]
+        {
+            assert_eq!(linux(usual), None, "{usual}");
+        }
+        let windows = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko";
+        assert_eq!(judge(&format!("{windows}, Examiner) Chrome/139.0.0.0 Safari/537.36")), Some(Reason::Crawler));
+        assert_eq!(judge(&format!("{windows}) Chrome/139.0.0.0 Safari/537.36")), None);
     }
 
     #[test]
