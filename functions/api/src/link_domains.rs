@@ -113,7 +113,7 @@ pub(crate) async fn remove(
         let detail = format!("links of the campaign {campaign} are on this domain: let it end, or cancel it, first");
         return Err(Problem::conflict(detail, None));
     }
-    match api.core.remove_link_domain(caller.workspace, &name).await? {
+    match api.core.remove_link_domain(caller.workspace, &name, UnixMillis::now()).await? {
         true => Ok(StatusCode::NO_CONTENT),
         false => Err(Problem::not_found("link domain")),
     }
