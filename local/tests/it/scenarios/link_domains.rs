@@ -1,4 +1,4 @@
-//! Domains of a workspace's own and what holds once one is removed.
+//! Domains of a workspace's own and the campaigns whose links are on them: when one can be removed, and what holds afterwards.
 
 use std::time::Duration;
 
@@ -6,6 +6,7 @@ use local::api_client::ApiClient;
 use local::stack::Stack;
 use reqwest::{Method, StatusCode, redirect};
 use serde_json::{Value, json};
+use simulator::{Faults, InjectedError, Trigger};
 
 use super::attribution::silent;
 use super::web::{BROWSER, feed, link_of, write_key};
@@ -49,6 +50,63 @@ async fn completed(api: &ApiClient, campaign: &str, failed: u32) {
         (report["status"] == "completed" && report["failed"] == failed && report["pending"] == 0).then_some(report)
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_domain_stays_while_a_campaign_with_links_on_it_is_under_way() {
+    let (stack, api) = stack(silent(), None).await;
+    let account = account(&api).await;
+    add_domain(&api).await;
+    let in_an_hour = jiff::Timestamp::now() + Duration::from_secs(3_600);
+    let later = draft(&api, &account, 2, &json!({"schedule": {"start_at": in_an_hour.to_string()}})).await;
+    let slow = draft(&api, &account, 200, &json!({"messages_per_second": 1})).await;
+    let refused = async |campaign: &str, status: &str| {
+        let present = api.get(&format!("/v1/campaigns/{campaign}")).await.unwrap();
+        assert_eq!(present["status"], status);
+        let (answer, problem) = remove_domain(&stack).await;
+        assert_eq!(answer, StatusCode::CONFLICT, "{status}");
+        assert!(problem["detail"].as_str().unwrap().contains(campaign), "{problem}");
+    };
+    act(&api, &later, "start").await.unwrap();
+    refused(&later, "scheduled").await;
+    act(&api, &later, "cancel").await.unwrap();
+    act(&api, &slow, "start").await.unwrap();
+    refused(&slow, "running").await;
+    act(&api, &slow, "pause").await.unwrap();
+    refused(&slow, "paused").await;
+    act(&api, &slow, "cancel").await.unwrap();
+    assert_eq!(remove_domain(&stack).await.0, StatusCode::NO_CONTENT);
+    stack.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_campaign_whose_links_lost_their_domain_neither_starts_nor_tries_again() {
+    let (stack, api) = stack(silent(), None).await;
+    let account = account(&api).await;
+    add_domain(&api).await;
+    let ended = draft(&api, &account, 4, &json!({})).await;
+    let error = Some(InjectedError { code: 100, when: Trigger::Next(2) });
+    stack.simulator().unwrap().set_faults(Faults { error, ..Faults::default() });
+    act(&api, &ended, "start").await.unwrap();
+    completed(&api, &ended, 2).await;
+    let waiting = draft(&api, &account, 2, &json!({})).await;
+
+    assert_eq!(remove_domain(&stack).await.0, StatusCode::NO_CONTENT);
+    for (campaign, action) in [(&waiting, "start"), (&ended, "retry-failed")] {
+        let refused = act(&api, campaign, action).await.unwrap_err().to_string();
+        assert!(refused.contains("409") && refused.contains(DOMAIN), "{action}: {refused}");
+    }
+    let preflight = api.get(&format!("/v1/campaigns/{waiting}/preflight")).await.unwrap();
+    assert_eq!(preflight["blockers"][0]["code"], "link_domain_removed", "{preflight:#}");
+    let copy = act(&api, &waiting, "duplicate").await.unwrap()["id"].as_str().unwrap().to_owned();
+    act(&api, &copy, "start").await.unwrap();
+
+    add_domain(&api).await;
+    act(&api, &ended, "retry-failed").await.unwrap();
+    act(&api, &waiting, "start").await.unwrap();
+    completed(&api, &ended, 0).await;
+    completed(&api, &waiting, 0).await;
+    stack.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
