@@ -52,6 +52,14 @@ pub fn read<'a>(user_agent: &'a str, hints: &ClientHints<'_>) -> Agent<'a> {
     read_parsed(user_agent, parsed.as_ref(), hints)
 }
 
+/// The operating system alone, the same as [`read`] tells. The parser is asked only when neither the hints nor our own table
+/// know it, so that its regular expressions are not built for who needs no more.
+#[must_use]
+pub fn os(user_agent: &str, hints: &ClientHints<'_>) -> Os {
+    let known = hints.os().or_else(|| systems::named(user_agent));
+    known.unwrap_or_else(|| systems::of_parser(Parser::new().parse(user_agent).as_ref()))
+}
+
 /// As [`read`], for who has asked the parser already: it is the dearest part.
 pub(crate) fn read_parsed<'a>(
     user_agent: &'a str,
@@ -116,6 +124,14 @@ mod tests {
         let hints = ClientHints { mobile: Some("?1"), platform: Some("\"Android\""), brands: None };
         let agent = read(desktop_site, &hints);
         assert_eq!((agent.device, agent.os, agent.os_version), (Device::Mobile, Os::Android, None));
+    }
+
+    #[test]
+    fn the_parser_tells_the_systems_that_no_table_knows() {
+        let none = ClientHints::default();
+        assert_eq!(os("Mozilla/5.0 (Mobile; rv:26.0) Gecko/26.0 Firefox/26.0", &none), Os::KaiOs);
+        assert_eq!(os("ShopApp/7 CFNetwork/1410.0.3 Darwin/22.6.0", &none), Os::Ios);
+        assert_eq!(os("curl/8.5.0", &none), Os::Other);
     }
 
     #[test]

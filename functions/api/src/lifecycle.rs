@@ -21,7 +21,7 @@ use shared::time::UnixMillis;
 
 use crate::accounts::state;
 use crate::campaigns::{find, shown, tally};
-use crate::{Api, reservation};
+use crate::{Api, link_domains, reservation};
 
 /// Why a campaign is paused that somebody has paused.
 const BY_THE_OPERATOR: &str = "paused by the operator";
@@ -76,6 +76,7 @@ pub(crate) async fn act(api: &Api, caller: Caller, id: &str, action: Action) -> 
         audience_is_ready(&campaign)?;
         attempts_are_known(api, &campaign, now)?;
         templates_may_be_sent(api, &campaign).await?;
+        links_are_answered(api, &campaign).await?;
     }
     if action == Action::Start {
         reservation::make(api, &campaign, now).await?;
@@ -160,6 +161,19 @@ async fn templates_may_be_sent(api: &Api, campaign: &Campaign) -> Result<(), Pro
     }
 }
 
+/// A campaign that is not under way does not keep its links' domain from being removed, and then every message would leave
+/// with links that answer 404.
+async fn links_are_answered(api: &Api, campaign: &Campaign) -> Result<(), Problem> {
+    let Some(domain) = link_domains::removed_under(api, campaign).await? else {
+        return Ok(());
+    };
+    let detail = format!(
+        "the campaign's links are on {domain}, which is none of the workspace's link domains any more, and would answer 404: \
+         add the domain again, or duplicate the campaign, whose copy gets links of its own"
+    );
+    Err(Problem::conflict(detail, Some(campaign.status.name())))
+}
+
 /// `POST /v1/campaigns/{id}/retry-failed`: sends again what has failed, but for people who cannot get it or do not want it.
 pub(crate) async fn retry_failed(api: State<Arc<Api>>, caller: Extension<Caller>, id: Path<String>) -> Answer {
     let now = UnixMillis::now();
@@ -175,6 +189,7 @@ pub(crate) async fn retry_failed(api: State<Arc<Api>>, caller: Extension<Caller>
     audience_is_ready(&campaign)?;
     attempts_are_known(&api, &campaign, UnixMillis::now())?;
     templates_may_be_sent(&api, &campaign).await?;
+    links_are_answered(&api, &campaign).await?;
     let errors = tally(&api, &campaign).await?.all().errors();
     if !errors.into_iter().any(|(code, messages)| messages > 0 && may_be_retried(code)) {
         return refused("no message has failed in a way that another try could mend");

@@ -12,7 +12,7 @@ use axum::http::StatusCode;
 use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use shared::campaign::Status;
+use shared::campaign::{Campaign, Status};
 use shared::http::auth::Caller;
 use shared::http::body;
 use shared::http::problem::Problem;
@@ -107,13 +107,14 @@ pub(crate) async fn remove(
     Path(name): Path<String>,
 ) -> Result<StatusCode, Problem> {
     let name = DomainName::parse(&name).map_err(|_| Problem::not_found("link domain"))?;
-    let is_there = api.core.link_domain(&name).await?.is_some_and(|domain| domain.workspace == caller.workspace);
     // A removal that was cut off is ended by its repeat, whatever runs by then.
-    if is_there && let Some(campaign) = campaign_on(&api, caller.workspace, &name).await? {
+    if has(&api, caller.workspace, &name).await?
+        && let Some(campaign) = campaign_on(&api, caller.workspace, &name).await?
+    {
         let detail = format!("links of the campaign {campaign} are on this domain: let it end, or cancel it, first");
         return Err(Problem::conflict(detail, None));
     }
-    match api.core.remove_link_domain(caller.workspace, &name).await? {
+    match api.core.remove_link_domain(caller.workspace, &name, UnixMillis::now()).await? {
         true => Ok(StatusCode::NO_CONTENT),
         false => Err(Problem::not_found("link domain")),
     }
@@ -220,14 +221,32 @@ async fn find(api: &Api, workspace: WorkspaceId, name: &str) -> Result<LinkDomai
     found.filter(|domain| domain.workspace == workspace).ok_or_else(not_found)
 }
 
-/// A campaign that may still send links on this domain. All links of a campaign are on one.
+/// Whether a domain is this workspace's.
+async fn has(api: &Api, workspace: WorkspaceId, domain: &DomainName) -> Result<bool, Problem> {
+    Ok(api.core.link_domain(domain).await?.is_some_and(|row| row.workspace == workspace))
+}
+
+/// The domain of a campaign's links: all of them are on one. `None` is the deployment's own, or that it has no links.
+pub(crate) async fn of_campaign(api: &Api, campaign: &Campaign) -> Result<Option<DomainName>, Problem> {
+    let Some(link) = campaign.links.first() else { return Ok(None) };
+    Ok(api.core.link(link.id).await?.and_then(|link| link.domain))
+}
+
+/// The domain of a campaign's links if it was removed since they were made: they answer 404.
+pub(crate) async fn removed_under(api: &Api, campaign: &Campaign) -> Result<Option<DomainName>, Problem> {
+    match of_campaign(api, campaign).await? {
+        Some(domain) if !has(api, campaign.workspace, &domain).await? => Ok(Some(domain)),
+        _ => Ok(None),
+    }
+}
+
+/// A campaign that may still send links on this domain.
 async fn campaign_on(api: &Api, workspace: WorkspaceId, domain: &DomainName) -> Result<Option<CampaignId>, Problem> {
     let mut before = None;
     loop {
         let part = api.core.campaigns(workspace, before, CAMPAIGNS_AT_ONCE).await?;
         for campaign in part.rows.iter().filter(|campaign| is_under_way(campaign.status)) {
-            let Some(link) = campaign.links.first() else { continue };
-            if api.core.link(link.id).await?.is_some_and(|link| link.domain.as_ref() == Some(domain)) {
+            if of_campaign(api, campaign).await?.as_ref() == Some(domain) {
                 return Ok(Some(campaign.id));
             }
         }

@@ -33,8 +33,8 @@ use shared::throttle::window::Kind;
 use shared::throttle::{self, portfolio};
 use shared::time::{UnixMillis, rfc3339};
 
-use crate::Api;
 use crate::campaigns::find;
+use crate::{Api, link_domains};
 
 /// Recipients that are looked at, at most; of a larger audience pages are taken that lie evenly apart.
 const MOST_PEOPLE: u32 = 20_000;
@@ -135,6 +135,7 @@ pub(crate) async fn show(
     let has_token = has_token(&api, account.as_ref()).await?;
     let templates = templates(&api, &campaign, account.as_ref()).await?;
     let template_facts = facts_of(&templates);
+    let removed_domain = link_domains::removed_under(&api, &campaign).await?;
     let quota =
         account.as_ref().map(|account| Quota::of(&campaign, account, &state, &portfolio, people.reachable, now));
     let facts = Facts {
@@ -142,6 +143,7 @@ pub(crate) async fn show(
         account: account.as_ref(),
         has_token,
         templates: &template_facts,
+        removed_domain: removed_domain.as_ref(),
         people: &people,
         eta: eta.as_ref(),
         cost: &estimate,
@@ -307,10 +309,11 @@ fn facts_of(templates: &Templates) -> Vec<TemplateFacts> {
 
 /// Where the campaign's short links begin.
 async fn link_base(api: &Api, campaign: &Campaign) -> Result<String, Problem> {
-    let domain = match campaign.links.first() {
+    let domain = if campaign.links.is_empty() {
+        api.core.default_link_domain(campaign.workspace).await?
+    } else {
         // The workspace may have another default since the campaign's links were made.
-        Some(link) => api.core.link(link.id).await?.and_then(|link| link.domain),
-        None => api.core.default_link_domain(campaign.workspace).await?,
+        link_domains::of_campaign(api, campaign).await?
     };
     Ok(api.links.base_url(domain.as_ref()))
 }

@@ -1,6 +1,6 @@
 //! Which click a page's event is put down to: the click id that our link appended says which code was followed and when. The
-//! code is decoded as `redirect` does it, so a forged one attributes nothing; a link that was revoked or has expired since
-//! was followed before.
+//! code is decoded as `redirect` does it, so a forged one attributes nothing; a link that was revoked or has expired since,
+//! or whose domain was removed, was followed before.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use shared::attempt::{AttemptKey, Shard};
 use shared::id::{EventId, WorkspaceId};
 use shared::link::click_id::ClickId;
 use shared::link::code::LinkId;
-use shared::link::domain::{LinkDomain, Site};
+use shared::link::domain::{DomainName, Site};
 use shared::link::{Link, position};
 use shared::store::StoreError;
 use shared::time::UnixMillis;
@@ -71,13 +71,21 @@ pub(crate) async fn of(
     Ok(None)
 }
 
-/// Where a workspace's links may be, the deployment's own domain first.
+/// Where a workspace's links may be or may have been when they were followed, the deployment's own domain first.
 async fn sites(ingest: &Ingest, workspace: WorkspaceId) -> Result<Arc<Vec<Site>>, StoreError> {
     if let Some(known) = ingest.sites.get(&workspace) {
         return Ok(known);
     }
-    let own = ingest.core.link_domains(workspace).await?;
-    let sites = Arc::new(std::iter::once(Site::Shared).chain(own.iter().map(LinkDomain::site)).collect());
+    // In this order: a domain that is removed in between is among one of them.
+    let mut domains: Vec<DomainName> =
+        ingest.core.link_domains(workspace).await?.into_iter().map(|row| row.domain).collect();
+    for removed in ingest.core.removed_link_domains(workspace).await? {
+        if !domains.contains(&removed) {
+            domains.push(removed);
+        }
+    }
+    let own = domains.into_iter().map(|domain| Site::Own { workspace, domain });
+    let sites = Arc::new(std::iter::once(Site::Shared).chain(own).collect());
     ingest.sites.put(workspace, Arc::clone(&sites), UNKNOWN_FOR);
     Ok(sites)
 }

@@ -10,8 +10,8 @@ use crate::Ingest;
 use crate::effects::Effects;
 use crate::visitor::{self, Whereabouts};
 
-/// The click with what is worked out from the address and the user agent in place of them: neither goes any further, into
-/// the archive or a row.
+/// The click with what is worked out from the address, the user agent and the hints in place of them: none of them goes any
+/// further, into the archive or a row.
 pub(crate) fn enriched(ingest: &Ingest, mut click: Click) -> Click {
     let place = Whereabouts::of(&ingest.places, click.ip.as_deref()).or_told(&click);
     let visitor = click.visitor.take().unwrap_or_else(|| visitor::of(&click, place.asn));
@@ -29,6 +29,7 @@ pub(crate) fn enriched(ingest: &Ingest, mut click: Click) -> Click {
         asn: None,
         hints_mobile: None,
         hints_platform: None,
+        hints_brands: None,
         ..click
     }
 }

@@ -1,5 +1,5 @@
-//! Who came, on what and from where, in the words of our events. What tells it is the crate `visitors`; the address and the
-//! user agent go no further than here.
+//! Who came, on what and from where, in the words of our events. What tells it is the crate `visitors`; the address, the
+//! user agent and the hints go no further than here.
 
 use std::net::IpAddr;
 
@@ -54,7 +54,7 @@ pub(crate) fn of(click: &Click, asn: Option<u32>) -> Visitor {
     let hints = ClientHints {
         mobile: click.hints_mobile.map(|is_mobile| if is_mobile { "?1" } else { "?0" }),
         platform: click.hints_platform.as_deref(),
-        brands: None,
+        brands: click.hints_brands.as_deref(),
     };
     said(verdict::of_click(&Request {
         method: &click.method,
@@ -119,6 +119,7 @@ mod tests {
             asn: None,
             hints_mobile: None,
             hints_platform: None,
+            hints_brands: None,
             referrer: None,
             prefetch: false,
             mark: None,
@@ -149,6 +150,8 @@ mod tests {
         assert_eq!(reason(&Click { method: "HEAD".to_owned(), ..click(Some(DESKTOP)) }, None).as_deref(), Some("head"));
         assert_eq!(reason(&click(None), None).as_deref(), Some("no_user_agent"));
         assert_eq!(reason(&click(Some(DESKTOP)), Some(32_934)).as_deref(), Some("preview"), "a network of Meta's");
+        let headless = Click { hints_brands: Some(r#""HeadlessChrome";v="142""#.to_owned()), ..click(Some(DESKTOP)) };
+        assert_eq!(reason(&headless, None).as_deref(), Some("crawler"), "a browser without a window says so");
         let hinted =
             Click { hints_mobile: Some(true), hints_platform: Some("Android".to_owned()), ..click(Some(DESKTOP)) };
         let Visitor::Human { device, os, .. } = of(&hinted, None) else { panic!("taken for a machine") };

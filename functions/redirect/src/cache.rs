@@ -1,5 +1,5 @@
 //! What was read of the table lately, kept for a minute so that a hot campaign needs no read per click. When the table does
-//! not answer, what was there within the hour still leads where it led.
+//! not answer, what was read within the hour still leads where it led.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -18,6 +18,15 @@ const STALE_FOR: Duration = Duration::from_secs(60 * 60);
 
 /// How long a read may take while there is a row to answer with instead.
 const READ_PATIENCE: Duration = Duration::from_millis(500);
+
+/// What stands in for a read that fails or takes too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StandIn {
+    /// A row of the last hour. That there was none may have changed, and no answer is worse than none.
+    Row,
+    /// As well that there was none within the hour: for who can do without a row.
+    RowOrNone,
+}
 
 /// What was read, and when; `None` is that there was nothing.
 struct Read<V> {
@@ -39,30 +48,31 @@ impl<K: Eq + Hash + Clone, V> Cache<K, V> {
         Self { kept: Mutex::default(), most, patience: READ_PATIENCE }
     }
 
-    /// The row, from the cache or from `read`. That there is none is kept as well. When the read fails or takes too long, a row
-    /// of the last hour stands in for it, but not that there was none: that may have changed, and no answer is worse than none.
+    /// The row, from the cache or from `read`. That there is none is kept as well. When the read fails or takes too long, what
+    /// was read within the hour stands in for it, as far as it may.
     ///
     /// # Errors
-    /// The read's, when no row stands in for it.
+    /// The read's, when nothing stands in for it.
     pub(crate) async fn get(
         &self,
         key: &K,
+        stand_in: StandIn,
         read: impl Future<Output = Result<Option<V>, StoreError>>,
     ) -> Result<Option<Arc<V>>, StoreError> {
         if let Some(known) = self.known(key) {
             return Ok(known);
         }
-        let row = match self.stale(key) {
+        let row = match self.stale(key, stand_in) {
             None => read.await?,
             Some(stale) => match tokio::time::timeout(self.patience, read).await {
                 Ok(Ok(row)) => row,
                 Ok(Err(error)) => {
                     tracing::warn!(%error, "a row could not be read; what it was within the hour stands in");
-                    return Ok(Some(stale));
+                    return Ok(stale);
                 }
                 Err(_) => {
                     tracing::warn!("a row was not read in time; what it was within the hour stands in");
-                    return Ok(Some(stale));
+                    return Ok(stale);
                 }
             },
         };
@@ -71,9 +81,10 @@ impl<K: Eq + Hash + Clone, V> Cache<K, V> {
         Ok(row)
     }
 
-    fn stale(&self, key: &K) -> Option<Arc<V>> {
+    fn stale(&self, key: &K, stand_in: StandIn) -> Option<Option<Arc<V>>> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.get(key).filter(|read| read.at.elapsed() < STALE_FOR)?.row.clone()
+        let read = kept.get(key).filter(|read| read.at.elapsed() < STALE_FOR)?;
+        (read.row.is_some() || stand_in == StandIn::RowOrNone).then(|| read.row.clone())
     }
 
     fn known(&self, key: &K) -> Option<Option<Arc<V>>> {
@@ -93,6 +104,18 @@ impl<K: Eq + Hash + Clone, V> Cache<K, V> {
         }
         kept.insert(key, Read { row, at: Instant::now() });
     }
+
+    /// Lets everything that is kept become so much older.
+    #[cfg(test)]
+    pub(crate) fn age(&self, by: Duration) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.values_mut().for_each(|read| read.at = read.at.checked_sub(by).unwrap_or(read.at));
+    }
+}
+
+#[cfg(test)]
+pub(crate) fn fault() -> StoreError {
+    StoreError::Unavailable { operation: "GetItem", message: String::new() }
 }
 
 #[cfg(test)]
@@ -104,7 +127,7 @@ mod tests {
             *reads += 1;
             Ok(row)
         };
-        cache.get(&key, read).await.unwrap().map(|row| *row)
+        cache.get(&key, StandIn::Row, read).await.unwrap().map(|row| *row)
     }
 
     #[tokio::test]
@@ -131,17 +154,8 @@ mod tests {
     #[tokio::test]
     async fn a_failed_read_is_not_kept() {
         let cache: Cache<u32, u32> = Cache::of(16);
-        assert!(cache.get(&1, async { Err(fault()) }).await.is_err());
+        assert!(cache.get(&1, StandIn::Row, async { Err(fault()) }).await.is_err());
         assert_eq!(get(&cache, 1, Some(7), &mut 0).await, Some(7));
-    }
-
-    fn fault() -> StoreError {
-        StoreError::Unavailable { operation: "GetItem", message: String::new() }
-    }
-
-    /// Lets every row that is kept become so much older.
-    fn age(cache: &Cache<u32, u32>, by: Duration) {
-        cache.kept.lock().unwrap().values_mut().for_each(|read| read.at = read.at.checked_sub(by).unwrap());
     }
 
     fn impatient() -> Cache<u32, u32> {
@@ -152,26 +166,38 @@ mod tests {
     async fn a_row_of_the_last_hour_stands_in_for_a_read_that_fails_or_never_ends() {
         let cache = impatient();
         get(&cache, 1, Some(7), &mut 0).await;
-        age(&cache, STALE_FOR - Duration::from_secs(60));
-        assert_eq!(cache.get(&1, async { Err(fault()) }).await.unwrap().as_deref(), Some(&7));
-        assert_eq!(cache.get(&1, std::future::pending()).await.unwrap().as_deref(), Some(&7));
-        age(&cache, Duration::from_secs(60));
-        assert!(cache.get(&1, async { Err(fault()) }).await.is_err(), "older than an hour");
+        cache.age(STALE_FOR - Duration::from_secs(60));
+        assert_eq!(cache.get(&1, StandIn::Row, async { Err(fault()) }).await.unwrap().as_deref(), Some(&7));
+        assert_eq!(cache.get(&1, StandIn::Row, std::future::pending()).await.unwrap().as_deref(), Some(&7));
+        cache.age(Duration::from_secs(60));
+        assert!(cache.get(&1, StandIn::Row, async { Err(fault()) }).await.is_err(), "older than an hour");
     }
 
     #[tokio::test]
     async fn nothing_stands_in_for_a_row_that_was_not_there() {
         let cache = impatient();
         get(&cache, 1, None, &mut 0).await;
-        age(&cache, KEPT_FOR);
-        assert!(cache.get(&1, async { Err(fault()) }).await.is_err());
+        cache.age(KEPT_FOR);
+        assert!(cache.get(&1, StandIn::Row, async { Err(fault()) }).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn who_can_do_without_a_row_is_told_that_there_was_none_within_the_hour() {
+        let cache = impatient();
+        assert!(cache.get(&1, StandIn::RowOrNone, async { Err(fault()) }).await.is_err(), "it was never read");
+        get(&cache, 1, None, &mut 0).await;
+        cache.age(STALE_FOR - Duration::from_secs(60));
+        assert_eq!(cache.get(&1, StandIn::RowOrNone, async { Err(fault()) }).await.unwrap(), None);
+        assert_eq!(cache.get(&1, StandIn::RowOrNone, std::future::pending()).await.unwrap(), None);
+        cache.age(Duration::from_secs(60));
+        assert!(cache.get(&1, StandIn::RowOrNone, async { Err(fault()) }).await.is_err(), "older than an hour");
     }
 
     #[tokio::test]
     async fn a_read_that_succeeds_replaces_the_stale_row() {
         let cache = impatient();
         get(&cache, 1, Some(7), &mut 0).await;
-        age(&cache, KEPT_FOR);
+        cache.age(KEPT_FOR);
         assert_eq!(get(&cache, 1, Some(8), &mut 0).await, Some(8));
     }
 }

@@ -17,8 +17,9 @@ use url::Url;
 
 use crate::Redirect;
 
-/// Longest client hint and host of a referrer kept, in bytes.
+/// Longest client hint, list of brands and host of a referrer kept, in bytes. What is longer is no browser's.
 const MAX_HINT_BYTES: usize = 32;
+const MAX_BRANDS_BYTES: usize = 256;
 const MAX_HOST_BYTES: usize = 253;
 
 /// The click that a request is, if it is followed. `method` is how the destination was asked for.
@@ -44,12 +45,13 @@ pub(crate) fn of(redirect: &Redirect, request: &Request, link: &Link, seq: Recip
         region: viewer.region,
         city: viewer.city,
         asn: viewer.asn,
-        hints_mobile: hint(headers, "sec-ch-ua-mobile").and_then(|value| match value {
+        hints_mobile: hint(headers, "sec-ch-ua-mobile", MAX_HINT_BYTES).and_then(|value| match value {
             "?1" => Some(true),
             "?0" => Some(false),
             _ => None,
         }),
         hints_platform: platform_hint(headers).map(str::to_owned),
+        hints_brands: hint(headers, "sec-ch-ua", MAX_BRANDS_BYTES).map(str::to_owned),
         referrer: referrer(headers),
         prefetch: is_prefetch(headers),
         mark: None,
@@ -58,12 +60,13 @@ pub(crate) fn of(redirect: &Redirect, request: &Request, link: &Link, seq: Recip
 }
 
 /// The system that the browser says it runs on.
-pub(crate) fn platform_hint(headers: &HeaderMap) -> Option<&str> {
-    hint(headers, "sec-ch-ua-platform").map(|value| value.trim_matches('"')).filter(|value| !value.is_empty())
+fn platform_hint(headers: &HeaderMap) -> Option<&str> {
+    let quoted = hint(headers, "sec-ch-ua-platform", MAX_HINT_BYTES)?;
+    Some(quoted.trim_matches('"')).filter(|value| !value.is_empty())
 }
 
-fn hint<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers.get(name)?.to_str().ok().filter(|value| value.len() <= MAX_HINT_BYTES)
+fn hint<'a>(headers: &'a HeaderMap, name: &str, max_bytes: usize) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok().filter(|value| (1..=max_bytes).contains(&value.len()))
 }
 
 fn referrer(headers: &HeaderMap) -> Option<String> {
@@ -131,5 +134,18 @@ mod tests {
     fn hints_lose_their_quotes() {
         assert_eq!(platform_hint(&headers("sec-ch-ua-platform", "\"Android\"")), Some("Android"));
         assert_eq!(platform_hint(&headers("sec-ch-ua-platform", "\"\"")), None);
+    }
+
+    #[test]
+    fn the_brands_are_kept_as_they_came_if_they_are_of_a_browsers_length() {
+        let brands = |value: &str| {
+            let headers = HeaderMap::from_iter([(HeaderName::from_static("sec-ch-ua"), value.parse().unwrap())]);
+            hint(&headers, "sec-ch-ua", MAX_BRANDS_BYTES).map(str::to_owned)
+        };
+        let chrome = r#""Chromium";v="142", "Google Chrome";v="142", "Not_A Brand";v="99""#;
+        assert_eq!(brands(chrome).as_deref(), Some(chrome));
+        assert_eq!(brands(""), None);
+        assert!(brands(&"x".repeat(MAX_BRANDS_BYTES)).is_some());
+        assert_eq!(brands(&"x".repeat(MAX_BRANDS_BYTES + 1)), None);
     }
 }

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use http::{HeaderValue, Method, StatusCode, header};
 use lambda_http::{Body, Request, Response};
+use shared::activity::Click;
 use shared::aws::Clients;
 use shared::config::{InvalidSettings, Settings};
 use shared::link::click_id::ClickId;
@@ -160,8 +161,7 @@ async fn send_on(
     end: &str,
 ) -> Response<Body> {
     let click = click::of(redirect, request, link, seq, now);
-    let platform = platform::of(click.user_agent.as_deref(), click.hints_platform.as_deref());
-    let stored = link.targets.of(platform).unwrap_or(&link.url);
+    let stored = target(link, &click).unwrap_or(&link.url);
     let click_id = link.append_click_id.then(|| code_of(redirect, link, end)).flatten();
     let click_id = click_id.map(|code| ClickId { code, click: click.id });
     let query = request.uri().query().unwrap_or_default();
@@ -181,6 +181,15 @@ fn wait_for_the_person() -> Response<Body> {
     *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
+}
+
+/// The destination for the visitor's system, if the link has one for it. Most links have none, and then nobody asks what the
+/// system is.
+fn target<'a>(link: &'a Link, click: &Click) -> Option<&'a str> {
+    if link.targets.is_empty() {
+        return None;
+    }
+    link.targets.of(platform::of(click.user_agent.as_deref(), click.hints_platform.as_deref()))
 }
 
 /// The code that was followed; behind an alias stands the link's shared one.

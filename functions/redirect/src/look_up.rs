@@ -11,6 +11,7 @@ use shared::store::StoreError;
 use shared::time::UnixMillis;
 
 use crate::Redirect;
+use crate::cache::StandIn;
 
 /// What the end of a path leads to.
 pub(crate) enum Found {
@@ -48,7 +49,7 @@ async fn of_code(
     code: &Code,
 ) -> Result<Option<(Arc<Link>, RecipientSeq)>, StoreError> {
     for reading in redirect.links.readings(site, code) {
-        let found = redirect.rows.get(&reading.link, redirect.core.link(reading.link)).await?;
+        let found = redirect.rows.get(&reading.link, StandIn::Row, redirect.core.link(reading.link)).await?;
         if let Some(link) = found.filter(|link| link.has_issued(site, &reading)) {
             return Ok(Some((link, reading.seq)));
         }
@@ -62,10 +63,10 @@ async fn of_alias(
     alias: LinkAlias,
 ) -> Result<Option<(Arc<Link>, RecipientSeq)>, StoreError> {
     let key: AliasKey = (site.clone(), alias);
-    let Some(number) = redirect.aliases.get(&key, redirect.core.link_behind(site, &key.1)).await? else {
+    let Some(number) = redirect.aliases.get(&key, StandIn::Row, redirect.core.link_behind(site, &key.1)).await? else {
         return Ok(None);
     };
-    let link = redirect.rows.get(&number, redirect.core.link(*number)).await?;
+    let link = redirect.rows.get(&number, StandIn::Row, redirect.core.link(*number)).await?;
     let link = link.filter(|link| link.alias.as_ref() == Some(&key.1) && link.site() == *site);
     Ok(link.map(|link| (link, RecipientSeq::SHARED)))
 }

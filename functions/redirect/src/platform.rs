@@ -1,31 +1,24 @@
-//! Which system a visitor's device runs, for links that lead elsewhere on some. The one place that tells; what the click
-//! counts for is worked out later, from the same headers.
+//! For which platform a link's targets are asked: the system of the visitor's device, as the crate `visitors` tells it here and
+//! for reports.
 
 use shared::link::targets::Platform;
+use visitors::agent::{ClientHints, Os, os};
 
-/// By the client hint if there is one (`Sec-CH-UA-Platform`, W3C User-Agent Client Hints), else by the user agent.
+/// The platform by the browser's hint (`Sec-CH-UA-Platform`, W3C User-Agent Client Hints), else by the user agent.
 pub(crate) fn of(user_agent: Option<&str>, hint: Option<&str>) -> Platform {
-    match hint {
-        Some("Android") => Platform::Android,
-        Some("iOS") => Platform::Ios,
-        Some("Windows" | "macOS" | "Linux" | "Chrome OS" | "Chromium OS") => Platform::Desktop,
-        _ => user_agent.map_or(Platform::Other, of_user_agent),
-    }
-}
-
-fn of_user_agent(agent: &str) -> Platform {
-    let has = |marks: &[&str]| marks.iter().any(|mark| agent.contains(mark));
-    // Windows Phone called itself Android and iPhone besides.
-    if has(&["Windows Phone"]) {
-        Platform::Other
-    } else if has(&["iPhone", "iPad", "iPod"]) {
-        Platform::Ios
-    } else if has(&["Android"]) {
-        Platform::Android
-    } else if has(&["Windows NT", "Macintosh", "X11;", "CrOS"]) {
-        Platform::Desktop
-    } else {
-        Platform::Other
+    let hints = ClientHints { platform: hint, ..ClientHints::default() };
+    match os(user_agent.unwrap_or_default(), &hints) {
+        Os::Ios => Platform::Ios,
+        Os::Android => Platform::Android,
+        Os::Windows | Os::MacOs | Os::Linux | Os::Bsd | Os::ChromeOs => Platform::Desktop,
+        Os::HarmonyOs
+        | Os::WindowsPhone
+        | Os::KaiOs
+        | Os::Tizen
+        | Os::BlackBerry
+        | Os::Symbian
+        | Os::WebOs
+        | Os::Other => Platform::Other,
     }
 }
 
@@ -41,6 +34,7 @@ mod tests {
         assert_eq!(of_agent("Mozilla/5.0 (Linux; Android 10; K) [WA4A/2.25.32.75;]"), Platform::Android);
         assert_eq!(of_agent("Mozilla/5.0 (Windows NT 10.0; Win64; x64)"), Platform::Desktop);
         assert_eq!(of_agent("Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7)"), Platform::Desktop);
+        assert_eq!(of_agent("Mozilla/5.0 (Windows Phone 10.0; Android 6.0.1; NOKIA)"), Platform::Other);
         assert_eq!(of_agent("WhatsApp/2.23.20.0"), Platform::Other);
         assert_eq!(of(None, None), Platform::Other);
     }
@@ -50,5 +44,13 @@ mod tests {
         let desktop = "Mozilla/5.0 (X11; Linux x86_64) Chrome/142.0.0.0";
         assert_eq!(of(Some(desktop), Some("Android")), Platform::Android);
         assert_eq!(of(Some(desktop), Some("Unknown")), Platform::Desktop);
+    }
+
+    #[test]
+    fn a_phone_that_asks_for_desktop_pages_is_a_phone() {
+        let mac = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko)";
+        assert_eq!(of(Some(mac), Some("iOS")), Platform::Ios);
+        assert_eq!(of(Some(&format!("{mac} CriOS/142.0.7444.128 Mobile/15E148")), None), Platform::Ios);
+        assert_eq!(of(Some(mac), None), Platform::Desktop);
     }
 }

@@ -3,10 +3,11 @@
 use http::{HeaderMap, header};
 use lambda_http::Request;
 use shared::http::viewer::came_through_edge;
-use shared::link::domain::{DomainName, Site};
+use shared::link::domain::{DomainName, LinkDomain, Site};
 use shared::store::StoreError;
 
 use crate::Redirect;
+use crate::cache::{Cache, StandIn};
 
 /// The path before the code where the address is not one of links alone. There any host is the deployment's own, unless it
 /// is a workspace's: a stack on one machine has as many names as its machine.
@@ -20,13 +21,49 @@ pub(crate) async fn of(redirect: &Redirect, request: &Request) -> Result<Option<
     if redirect.default_host.as_deref().is_some_and(|default| is_host(host, default)) {
         return Ok(Some(Site::Shared));
     }
-    if let Some(name) = DomainName::of_host_header(host)
-        && let Some(own) = redirect.domains.get(&name, redirect.core.link_domain(&name)).await?
-    {
-        return Ok(Some(own.site()));
-    }
     let any_host = redirect.default_host.is_none() || request.uri().path().starts_with(SHARED_PATH);
-    Ok(any_host.then_some(Site::Shared))
+    let others = if any_host { Others::Shared } else { Others::Nobodys };
+    match DomainName::of_host_header(host) {
+        Some(name) => of_name(&redirect.domains, &name, others, redirect.core.link_domain(&name)).await,
+        None => Ok(others.site()),
+    }
+}
+
+/// Where codes count on a host that is no workspace's.
+#[derive(Clone, Copy)]
+enum Others {
+    /// On the deployment's own domain: it has any name.
+    Shared,
+    /// Nowhere.
+    Nobodys,
+}
+
+impl Others {
+    const fn site(self) -> Option<Site> {
+        match self {
+            Self::Shared => Some(Site::Shared),
+            Self::Nobodys => None,
+        }
+    }
+
+    /// Where any host is the deployment's own, its usual one was no workspace's a minute ago and will be none now: while the
+    /// table fails, its links lead on.
+    const fn stand_in(self) -> StandIn {
+        match self {
+            Self::Shared => StandIn::RowOrNone,
+            Self::Nobodys => StandIn::Row,
+        }
+    }
+}
+
+async fn of_name(
+    domains: &Cache<DomainName, LinkDomain>,
+    name: &DomainName,
+    others: Others,
+    read: impl Future<Output = Result<Option<LinkDomain>, StoreError>>,
+) -> Result<Option<Site>, StoreError> {
+    let own = domains.get(name, others.stand_in(), read).await?;
+    Ok(own.map(|own| own.site()).or(others.site()))
 }
 
 /// The host that the visitor asked. A CloudFront distribution asks us under our own name and says the visitor's in
@@ -47,6 +84,7 @@ mod tests {
     use http::{HeaderName, HeaderValue};
 
     use super::*;
+    use crate::cache::{KEPT_FOR, fault};
 
     #[test]
     fn a_host_is_compared_without_its_port() {
@@ -68,5 +106,18 @@ mod tests {
         assert_eq!(host(&headers("right"), Some("right")), Some("go.brand.example"));
         assert_eq!(host(&headers("wrong"), Some("right")), Some("api.example"));
         assert_eq!(host(&headers("right"), None), Some("api.example"));
+    }
+
+    #[tokio::test]
+    async fn the_deployments_own_links_lead_on_under_any_name_while_the_table_fails() {
+        let domains = Cache::of(10);
+        let known = DomainName::parse("abc.execute-api.eu-west-1.amazonaws.com").unwrap();
+        let new = DomainName::parse("go.brand.example").unwrap();
+        assert_eq!(of_name(&domains, &known, Others::Shared, async { Ok(None) }).await.unwrap(), Some(Site::Shared));
+        domains.age(KEPT_FOR);
+        let failing = async |name: &DomainName, others| of_name(&domains, name, others, async { Err(fault()) }).await;
+        assert_eq!(failing(&known, Others::Shared).await.unwrap(), Some(Site::Shared));
+        assert!(failing(&known, Others::Nobodys).await.is_err(), "it may have become a workspace's");
+        assert!(failing(&new, Others::Shared).await.is_err(), "nobody knows whose it is");
     }
 }

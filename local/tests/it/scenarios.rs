@@ -17,6 +17,7 @@ mod health;
 mod identity;
 mod kill;
 mod lifecycle;
+mod link_domains;
 mod links;
 mod lost_clicks;
 mod media;

@@ -151,15 +151,39 @@ async fn a_domain_is_one_workspaces_and_its_default_only_while_it_is_there() {
     assert_eq!(core.default_link_domain(WORKSPACE).await.unwrap(), None);
     core.set_default_link_domain(WORKSPACE, &one.domain).await.unwrap();
     assert_eq!(core.default_link_domain(WORKSPACE).await.unwrap(), Some(one.domain.clone()));
-    assert!(!core.remove_link_domain(theirs.workspace, &one.domain).await.unwrap());
-    assert!(core.remove_link_domain(WORKSPACE, &one.domain).await.unwrap());
-    assert!(!core.remove_link_domain(WORKSPACE, &one.domain).await.unwrap());
+    assert!(!core.remove_link_domain(theirs.workspace, &one.domain, later(5)).await.unwrap());
+    assert!(core.remove_link_domain(WORKSPACE, &one.domain, later(5)).await.unwrap());
+    assert!(!core.remove_link_domain(WORKSPACE, &one.domain, later(5)).await.unwrap());
     assert_eq!(core.default_link_domain(WORKSPACE).await.unwrap(), None);
 
     // It has changed hands; a default that a run cut off has left behind does not count.
     core.set_default_link_domain(WORKSPACE, &one.domain).await.unwrap();
     assert_eq!(core.add_link_domain(&theirs).await.unwrap(), theirs);
     assert_eq!(core.default_link_domain(WORKSPACE).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_removed_domain_is_free_at_once_and_its_workspace_is_known_to_have_had_it() {
+    let tables = Tables::new().await;
+    let core = &tables.core;
+    let (own, other) = (domain("go.brand.example", WORKSPACE), other_workspace());
+    let had = [own.domain.clone()];
+    core.add_link_domain(&own).await.unwrap();
+    assert!(!core.remove_link_domain(other, &own.domain, later(5)).await.unwrap());
+    assert!(core.removed_link_domains(other).await.unwrap().is_empty(), "it never had it");
+    assert!(core.removed_link_domains(WORKSPACE).await.unwrap().is_empty());
+
+    assert!(core.remove_link_domain(WORKSPACE, &own.domain, later(5)).await.unwrap());
+    assert_eq!(core.link_domain(&own.domain).await.unwrap(), None);
+    assert!(core.link_domains(WORKSPACE).await.unwrap().is_empty());
+    assert_eq!(core.removed_link_domains(WORKSPACE).await.unwrap(), had);
+
+    let theirs = domain("go.brand.example", other);
+    assert_eq!(core.add_link_domain(&theirs).await.unwrap(), theirs);
+    assert_eq!(core.removed_link_domains(WORKSPACE).await.unwrap(), had);
+    assert!(core.remove_link_domain(other, &own.domain, later(6)).await.unwrap());
+    assert_eq!(core.add_link_domain(&own).await.unwrap(), own, "it is taken back");
+    assert_eq!(core.link_domain(&own.domain).await.unwrap(), Some(own));
 }
 
 #[tokio::test]

@@ -8,8 +8,8 @@ use crate::link::code::{LinkId, LinkKey};
 use crate::link::visits::VisitorMark;
 use crate::time::UnixMillis;
 
-/// A tracked link was followed, as `redirect` queues it. The IP address and the user agent are used for enrichment by
-/// `ingest` and are not stored as they are.
+/// A tracked link was followed, as `redirect` queues it. The IP address, the user agent and the hints are used for
+/// enrichment by `ingest` and are not stored as they are.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Click {
     /// Made by `redirect`; the same on every delivery of this message.
@@ -54,6 +54,9 @@ pub struct Click {
     /// `Sec-CH-UA-Platform`: the system that the browser says it runs on, such as `Android`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hints_platform: Option<String>,
+    /// `Sec-CH-UA`: the brands that the browser goes by, as the header holds them, at most 256 bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hints_brands: Option<String>,
     /// The host of the page that led to the link. The rest of its address may tell what nobody means to tell us.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub referrer: Option<String>,
@@ -63,7 +66,7 @@ pub struct Click {
     /// Which of the day's visitors of a shared code it was, once that is worked out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mark: Option<VisitorMark>,
-    /// Who it was, once that is worked out; address and user agent are gone then, and `country` is the answer.
+    /// Who it was, once that is worked out; address, user agent and hints are gone then, and `country` is the answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub visitor: Option<Visitor>,
 }

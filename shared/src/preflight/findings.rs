@@ -6,6 +6,7 @@ use super::eta::Eta;
 use super::waterfall::Waterfall;
 use crate::account::{Account, AccountStatus, Quality};
 use crate::campaign::{Campaign, Category, Message};
+use crate::link::domain::DomainName;
 use crate::price::{CURRENCY, Estimate, Micros};
 use crate::time::UnixMillis;
 
@@ -40,6 +41,8 @@ pub struct Facts<'a> {
     pub has_token: bool,
     /// Its templates.
     pub templates: &'a [TemplateFacts],
+    /// The domain of its links, if the workspace has it no more.
+    pub removed_domain: Option<&'a DomainName>,
     /// Who gets a message.
     pub people: &'a Waterfall,
     /// When.
@@ -83,6 +86,10 @@ pub fn blockers(facts: &Facts<'_>, now: UnixMillis) -> Vec<Finding> {
     for template in facts.templates.iter().filter(|template| template.may_be_sent == Some(false)) {
         let message = format!("the template {} is not approved at Meta", template.name);
         find("template_not_approved", message, "wait for Meta's approval, or choose another template");
+    }
+    if let Some(domain) = facts.removed_domain {
+        let message = format!("the campaign's links are on {domain}, which was removed: they would answer 404");
+        find("link_domain_removed", message, "add the domain again, or duplicate the campaign");
     }
     if campaign.has_expired(now) {
         find("expired", "the campaign's expires_at has passed".to_owned(), "create it anew with a later one");
@@ -244,6 +251,7 @@ mod tests {
             account,
             has_token: true,
             templates: &[],
+            removed_domain: None,
             people: &PEOPLE,
             eta: None,
             cost: &COST,
@@ -273,6 +281,11 @@ mod tests {
         let (refused, unknown) = (template(Some(false)), template(None));
         assert_eq!(check(&marketing(), Some(&account()), |f| f.templates = &refused)[0], ["template_not_approved"]);
         assert_eq!(check(&marketing(), Some(&account()), |f| f.templates = &unknown)[1], ["template_unknown"]);
+        let gone = DomainName::parse("go.brand.example").unwrap();
+        assert_eq!(
+            check(&marketing(), Some(&account()), |f| f.removed_domain = Some(&gone))[0],
+            ["link_domain_removed"]
+        );
     }
 
     #[test]

@@ -1,15 +1,34 @@
 //! Rows of the domains that workspaces have for their short links. The row's key is the domain, so no two workspaces have the
-//! same; which one is a workspace's default is a row of its own, and counts only while the domain is there.
+//! same; which one is a workspace's default is a row of its own, and counts only while the domain is there. A domain that is
+//! removed leaves a row with its workspace, for what is still told of clicks on it.
 
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem};
 use serde::{Deserialize, Serialize};
 
 use super::expression::Update;
-use super::{Core, Item, StoreError, keys, read, text, unavailable};
+use super::media::is_refused;
+use super::schema::TTL_ATTRIBUTE;
+use super::{Core, Item, StoreError, keys, number, read, read_or_skip, text, unavailable, write};
 use crate::id::WorkspaceId;
 use crate::link::domain::{DomainName, LinkDomain};
+use crate::time::UnixMillis;
 
 /// Most domains of a workspace: they are listed in one go.
 pub const MAX_LINK_DOMAINS: usize = 50;
+
+/// So long after its removal a workspace's domain is known: a click counts for a week
+/// ([`WINDOW`](crate::link::click_id::WINDOW)), and a page may tell a month late what followed it.
+const REMOVED_KEPT: Duration = Duration::from_secs(90 * 86_400);
+
+/// A domain that a workspace had.
+#[derive(Serialize, Deserialize)]
+struct RemovedDomain {
+    v: u8,
+    domain: DomainName,
+    removed_at: UnixMillis,
+}
 
 /// Which domain new links of a workspace are on.
 #[derive(Serialize, Deserialize)]
@@ -73,7 +92,7 @@ impl Core {
     /// [`StoreError`].
     pub async fn set_default_link_domain(&self, workspace: WorkspaceId, domain: &DomainName) -> Result<(), StoreError> {
         let mut update = Update::default();
-        update.set("v", super::number(1));
+        update.set("v", number(1));
         update.set("domain", text(domain.as_str()));
         self.update(keys::default_link_domain(workspace), update).await.map(|_| ())
     }
@@ -94,25 +113,53 @@ impl Core {
     }
 
     /// Removes a domain of this workspace; `false` when it has none of that name. Links on it answer 404 until the workspace
-    /// adds it again.
+    /// adds it again; what was clicked before is known by [`Core::removed_link_domains`].
     ///
     /// # Errors
     /// [`StoreError`]; a repeat does the rest.
-    pub async fn remove_link_domain(&self, workspace: WorkspaceId, domain: &DomainName) -> Result<bool, StoreError> {
-        let delete = self.client.delete_item().table_name(&self.table);
-        let deleted = delete
+    pub async fn remove_link_domain(
+        &self,
+        workspace: WorkspaceId,
+        domain: &DomainName,
+        now: UnixMillis,
+    ) -> Result<bool, StoreError> {
+        let malformed = |error: aws_sdk_dynamodb::error::BuildError| StoreError::Unavailable {
+            operation: "TransactWriteItems",
+            message: error.to_string(),
+        };
+        let delete = Delete::builder()
+            .table_name(&self.table)
             .set_key(Some(keys::link_domain(domain).item()))
             .condition_expression("workspace = :workspace")
-            .expression_attribute_values(":workspace", text(&workspace.to_string()))
+            .expression_attribute_values(":workspace", text(&workspace.to_string()));
+        let row = RemovedDomain { v: 1, domain: domain.clone(), removed_at: now };
+        let mut removed = write("removed link domain", keys::removed_link_domain(workspace, domain), &row)?;
+        removed.insert(TTL_ATTRIBUTE.to_owned(), number(now.plus(REMOVED_KEPT).seconds()));
+        let put = Put::builder().table_name(&self.table).set_item(Some(removed));
+        let sent = self
+            .client
+            .transact_write_items()
+            .transact_items(TransactWriteItem::builder().delete(delete.build().map_err(malformed)?).build())
+            .transact_items(TransactWriteItem::builder().put(put.build().map_err(malformed)?).build())
             .send()
             .await;
-        let removed = match deleted {
+        let removed = match sent {
             Ok(_) => true,
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => false,
-            Err(error) => return Err(unavailable("DeleteItem", &error)),
+            Err(error) if is_refused(error.as_service_error()) => false,
+            Err(error) => return Err(unavailable("TransactWriteItems", &error)),
         };
         // After the domain: a default without its domain counts for nothing, so dying between the two harms nobody.
         self.unset_default_link_domain(workspace, domain).await?;
         Ok(removed)
+    }
+
+    /// The domains that a workspace has removed lately, by name, also those that it or another has added again.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn removed_link_domains(&self, workspace: WorkspaceId) -> Result<Vec<DomainName>, StoreError> {
+        let items = self.query(&keys::removed_link_domains_pk(workspace), "", None, None, true).await?;
+        let rows = items.into_iter().filter_map(|item| read_or_skip::<RemovedDomain>("removed link domain", item));
+        Ok(rows.map(|row| row.domain).collect())
     }
 }

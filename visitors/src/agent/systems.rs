@@ -249,9 +249,24 @@ static GADGETS: &[Gadget] = &[
 
 static GADGET_TABLE: LazyLock<Tokens<Gadget>> = LazyLock::new(|| Tokens::new(GADGETS, Case::Ignored));
 
+/// The system that our table knows the agent by.
+pub(super) fn named(agent: &str) -> Option<Os> {
+    SYSTEM_TABLE.first(agent).map(|found| found.row.os)
+}
+
+/// The system by the parser's name of it. Those that it tells by words of our table are in the table.
+pub(super) fn of_parser(parsed: Option<&WootheeResult<'_>>) -> Os {
+    match parsed.map(|parsed| parsed.os) {
+        // Apps that fetch with Apple's library.
+        Some("iOS") => Os::Ios,
+        Some("Firefox OS") => Os::KaiOs,
+        _ => Os::Other,
+    }
+}
+
 /// The system and its version.
 pub(super) fn os<'a>(agent: &'a str, parsed: Option<&WootheeResult<'a>>) -> (Os, Option<Cow<'a, str>>) {
-    let os = SYSTEM_TABLE.first(agent).map_or(Os::Other, |found| found.row.os);
+    let os = named(agent).unwrap_or_else(|| of_parser(parsed));
     (os, version(agent, os, parsed))
 }
 
@@ -268,13 +283,15 @@ fn version<'a>(agent: &'a str, os: Os, parsed: Option<&WootheeResult<'a>>) -> Op
         Os::MacOs => versions::underscored_after(agent, "Mac OS X ")
             .filter(|version| !version.starts_with("10_15_7") && *version != "10.15")
             .map(dotted),
-        Os::KaiOs => versions::after(agent, "KAIOS/").map(Cow::Borrowed),
+        Os::KaiOs => versions::after(agent, "KAIOS/").map(Cow::Borrowed).or_else(|| version_of_parser(parsed)),
         Os::Tizen => versions::after(agent, "Tizen ").map(Cow::Borrowed),
         Os::HarmonyOs => versions::after(agent, "OpenHarmony ").map(Cow::Borrowed),
-        _ => {
-            parsed.map(|parsed| parsed.os_version.clone()).filter(|version| !version.is_empty() && version != "UNKNOWN")
-        }
+        _ => version_of_parser(parsed),
     }
+}
+
+fn version_of_parser<'a>(parsed: Option<&WootheeResult<'a>>) -> Option<Cow<'a, str>> {
+    parsed.map(|parsed| parsed.os_version.clone()).filter(|version| !version.is_empty() && version != "UNKNOWN")
 }
 
 /// Safari froze the version of the system at 18 when it took the system's number for its own, 26.

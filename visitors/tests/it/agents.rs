@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use serde::Deserialize;
-use visitors::agent::{ClientHints, Device, Os, read};
+use visitors::agent::{ClientHints, Device, Os, os, read};
 use visitors::verdict::{Reason, Request, Verdict, layer_of_click, of_click};
 
 #[derive(Deserialize)]
@@ -154,6 +154,17 @@ fn device_and_system_of_modern_browsers_are_right_for_more_than_99_in_100() {
         failing(&people, |row| read(&row.ua, &ClientHints::default()).os.name().to_ascii_lowercase() == row.os);
     assert!(wrong_device.len() * 100 <= people.len(), "{:#?}", agents_of(&wrong_device));
     assert!(wrong_os.len() * 100 <= people.len(), "{:#?}", agents_of(&wrong_os));
+}
+
+#[test]
+fn the_system_asked_for_alone_is_that_of_the_whole_agent() {
+    let files = ["modern_browsers.jsonl", "odd_browsers.jsonl", "whatsapp_meta_inapp.jsonl", "link_preview_bots.jsonl"];
+    let android = ClientHints { platform: Some("\"Android\""), ..ClientHints::default() };
+    for row in files.into_iter().flat_map(labelled) {
+        for hints in [ClientHints::default(), android] {
+            assert_eq!(os(&row.ua, &hints), read(&row.ua, &hints).os, "{}", row.ua);
+        }
+    }
 }
 
 #[test]

@@ -169,6 +169,7 @@ pub(crate) fn click(world: &World, life: &Life, visit: &Visit) -> String {
         asn: None,
         hints_mobile: None,
         hints_platform: None,
+        hints_brands: None,
         referrer: None,
         prefetch: false,
         mark: None,

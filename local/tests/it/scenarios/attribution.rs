@@ -12,7 +12,7 @@ use super::web::{BROWSER, link_of, write_key};
 use super::{account, stack, until};
 
 /// Nobody does anything on their own.
-fn silent() -> People {
+pub(crate) fn silent() -> People {
     let behaviour = Behaviour::Exact { delivered: 0, read: 0, clicked: 0, replied: 0, skip_delivered: 0 };
     People { behaviour, ..People::default() }
 }

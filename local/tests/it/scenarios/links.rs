@@ -202,6 +202,10 @@ async fn targets_differ_by_system_and_an_alias_stands_for_the_code() {
         assert_eq!(address, expected);
         assert!(query.starts_with(&format!("tt_cid={}.", text(&link, "code"))), "{query}");
     }
+    let desktop_site =
+        visitor.http.get(short).header("user-agent", WINDOWS).header("sec-ch-ua-platform", "\"Android\"");
+    let answer = desktop_site.send().await.unwrap();
+    assert!(location(&answer).starts_with("https://play.example/app?"), "a phone that asks for desktop pages says so");
     let by_code = visitor.go(&format!("{}/l/{}", stack.base_url(), text(&link, "code"))).await;
     assert_eq!(by_code.status(), StatusCode::FOUND, "both lead there");
 

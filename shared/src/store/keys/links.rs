@@ -69,6 +69,18 @@ pub fn link_domain_list(workspace: WorkspaceId) -> String {
     format!("WS#{workspace}#LINK_DOMAINS")
 }
 
+/// Partition of the domains for short links that a workspace had.
+#[must_use]
+pub fn removed_link_domains_pk(workspace: WorkspaceId) -> String {
+    format!("WS#{workspace}#REMOVED_LINK_DOMAINS")
+}
+
+/// A domain for short links that a workspace had.
+#[must_use]
+pub fn removed_link_domain(workspace: WorkspaceId, domain: &DomainName) -> Key {
+    Key::new(removed_link_domains_pk(workspace), domain.as_str())
+}
+
 /// Which domain a workspace's new links are on.
 #[must_use]
 pub fn default_link_domain(workspace: WorkspaceId) -> Key {
