@@ -142,7 +142,9 @@ fn links(campaign: &Campaign, tally: &Tally) -> Vec<Row> {
     let rows = people.map(|(id, n)| {
         let link = campaign.links.iter().find(|link| link.id.get().to_string() == id);
         let url = link.map(|link| link.url.clone());
-        Row::new(id, n).with("url", url)
+        // Campaigns of earlier versions know their links by number only.
+        let public = link.and_then(|link| link.link_id).map(|id| id.to_string());
+        Row::new(public.unwrap_or(id), n).with("url", url)
     });
     rows.collect()
 }

@@ -45,6 +45,8 @@ async fn clicks_are_broken_down_and_stages_followed_over_time() {
         (&links["data"][0]["url"], &links["data"][0]["share"]),
         (&json!("https://shop.example/offer"), &json!(1.0))
     );
+    let link = links["data"][0]["value"].as_str().unwrap();
+    assert_eq!(api.get(&format!("/v1/links/{link}/stats")).await.unwrap()["clicks"]["human"], links["total"]);
     let variants = once_there("breakdown?by=variant").await;
     assert_eq!(variants["data"], json!([{"value": "A", "count": 3, "share": 1.0, "sent": 3}]));
     let hours = once_there("breakdown?by=hour").await;
