@@ -9,7 +9,7 @@ use shared::erasure::search::{Object, Search, SearchError};
 use shared::erasure::{Erasure, Names, Pass, PassUnderWay, Person, Place, Status, next_pass_at};
 use shared::id::{ContactId, WorkspaceId, ulid_at};
 use shared::queue::{DispatchCommand, QueueUnavailable};
-use shared::store::{StoreError, Taken};
+use shared::store::{Row, StoreError, Taken};
 use shared::time::UnixMillis;
 use ulid::Ulid;
 use warehouse::{Warehouse, WarehouseError};
@@ -150,6 +150,14 @@ fn count<E: std::fmt::Display>(
     Ok(())
 }
 
+/// Counts a definition that stays, and says where it is unless its key names people as well.
+fn leave(pass: &mut Pass, what: &str, names: &Names, row: &Row) {
+    pass.leaves(what);
+    let (pk, sk) = row.place();
+    let place = [pk, sk].into_iter().filter(|part| !names.are_in_key(part)).collect::<Vec<_>>().join(" ");
+    tracing::warn!(what, place, "an erasure leaves a definition as it is that names somebody");
+}
+
 struct Run<'a> {
     dispatch: &'a Dispatch,
     workspace: WorkspaceId,
@@ -243,8 +251,14 @@ impl Run<'_> {
     async fn table(&self, names: &Names, under_way: &mut PassUnderWay) -> Result<Option<Left>, NotDone> {
         while let Place::Table { behind } = under_way.place.clone() {
             let piece = self.search().rows(behind).await?;
-            piece.of_workspace.iter().for_each(|row| under_way.pass.looked(row.kind()));
-            for row in piece.of_workspace.iter().filter(|row| row.names(names)) {
+            for row in &piece.of_workspace {
+                under_way.pass.looked(row.kind());
+                if let Some(what) = row.left(names) {
+                    leave(&mut under_way.pass, what, names, row);
+                }
+                if !row.names(names) {
+                    continue;
+                }
                 let done = self.dispatch.core.erase_row(names, row, UnixMillis::now()).await;
                 count(&mut under_way.pass, row.kind(), None, done.map(|()| true), StoreError::is_permanent)?;
             }
