@@ -7,9 +7,11 @@
 
 pub mod found;
 pub mod object;
+mod owner;
 pub mod person;
 pub mod record;
 pub mod search;
+mod upload;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

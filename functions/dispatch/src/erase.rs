@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use shared::erasure::object::{self, NotErased};
-use shared::erasure::search::{Object, Search, SearchError};
+use shared::erasure::search::{MOST_BYTES, Search, SearchError};
 use shared::erasure::{Erasure, Names, Pass, PassUnderWay, Person, Place, Status, next_pass_at};
 use shared::id::{ContactId, WorkspaceId, ulid_at};
 use shared::queue::{DispatchCommand, QueueUnavailable};
@@ -245,7 +245,8 @@ impl Run<'_> {
     }
 
     fn search(&self) -> Search<'_> {
-        Search { core: &self.dispatch.core, bucket: &self.dispatch.bucket, workspace: self.workspace }
+        let Dispatch { core, bucket, .. } = self.dispatch;
+        Search { core, bucket, workspace: self.workspace, most_bytes: MOST_BYTES }
     }
 
     async fn table(&self, names: &Names, under_way: &mut PassUnderWay) -> Result<Option<Left>, NotDone> {
@@ -278,16 +279,16 @@ impl Run<'_> {
             let piece = self.search().objects(behind.as_deref()).await?;
             let Some(last) = piece.last else { break };
             let mut beat_at = Instant::now();
-            for Object { key, kind, region } in piece.of_workspace {
+            for object in piece.of_workspace {
                 if beat_at.elapsed() > SIGN_OF_LIFE {
                     if !self.beat().await? {
                         return Ok(Some(Left::NotOurs));
                     }
                     beat_at = Instant::now();
                 }
-                under_way.pass.looked(kind.name());
-                let done = object::erase(&self.dispatch.bucket, &key, kind, names, region).await;
-                count(&mut under_way.pass, kind.name(), Some(&key), done, NotErased::is_permanent)?;
+                under_way.pass.looked(object.kind.name());
+                let done = object::erase(&self.search(), &object, names).await;
+                count(&mut under_way.pass, object.kind.name(), Some(&object.key), done, NotErased::is_permanent)?;
             }
             under_way.place = Place::Bucket { behind: Some(last) };
             if let Some(left) = self.note(under_way).await? {

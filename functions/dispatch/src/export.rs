@@ -9,7 +9,7 @@ use shared::blob::{BlobError, key};
 use shared::campaign::Campaign;
 use shared::erasure::found::{Found, find};
 use shared::erasure::object::NotErased;
-use shared::erasure::search::{Object, Search, SearchError};
+use shared::erasure::search::{MOST_BYTES, Object, Search, SearchError};
 use shared::erasure::{Names, Place, TooManyNames};
 use shared::export::{Export, Finding, Findings, document};
 use shared::id::{ContactId, WorkspaceId, ulid_at};
@@ -124,7 +124,7 @@ impl Run<'_> {
             let Some(last) = piece.last else { break };
             let mut found = Vec::new();
             for object in piece.of_workspace {
-                found.extend(self.in_object(object).await?);
+                found.extend(self.in_object(&object).await?);
             }
             if let Some(left) = self.note(found, Place::Bucket { behind: Some(last) }).await? {
                 return Ok(left);
@@ -135,7 +135,7 @@ impl Run<'_> {
 
     fn search(&self) -> Search<'_> {
         let Dispatch { core, bucket, .. } = self.dispatch;
-        Search { core, bucket, workspace: self.export.workspace }
+        Search { core, bucket, workspace: self.export.workspace, most_bytes: MOST_BYTES }
     }
 
     /// Lays down what was found and notes how far the search is; what is left if the run is to stop here.
@@ -164,44 +164,20 @@ impl Run<'_> {
         Ok((self.begun.elapsed() > RUN_FOR).then_some(Left::TheRest))
     }
 
-    async fn in_object(&self, Object { key, kind, region }: Object) -> Result<Vec<Finding>, NotDone> {
+    async fn in_object(&self, object: &Object) -> Result<Vec<Finding>, NotDone> {
         let ours = key::export(self.export.workspace, self.export.id);
-        if ours.rsplit_once('/').is_some_and(|(folder, _)| key.starts_with(folder)) {
+        if ours.rsplit_once('/').is_some_and(|(folder, _)| object.key.starts_with(folder)) {
             return Ok(Vec::new());
         }
-        let mut findings = Vec::new();
-        for found in find(&self.dispatch.bucket, &key, kind, &self.names, region).await? {
-            let record = match found {
-                Found::Withheld => None,
-                Found::Record(mut record) => {
-                    if self.is_of_another_workspace(&record["body"]).await? {
-                        continue;
-                    }
-                    record["object"] = Value::from(key.as_str());
-                    Some(record)
-                }
-            };
-            findings.push(finding(kind.name(), record));
-        }
-        Ok(findings)
-    }
-
-    /// Whether a message of the archive, which is everybody's, came in for another workspace: it says so itself, or is a
-    /// notification for a number of theirs.
-    async fn is_of_another_workspace(&self, body: &Value) -> Result<bool, StoreError> {
-        if let Some(owner) = body["workspace"].as_str() {
-            return Ok(owner.parse() != Ok(self.export.workspace));
-        }
-        for entry in body["entry"].as_array().into_iter().flatten() {
-            for change in entry["changes"].as_array().into_iter().flatten() {
-                let Some(number) = change["value"]["metadata"]["phone_number_id"].as_str() else { continue };
-                let owner = self.dispatch.core.account_of_number(number).await?;
-                if owner.is_some_and(|(workspace, _)| workspace != self.export.workspace) {
-                    return Ok(true);
-                }
+        let found = find(&self.search(), object, &self.names).await?;
+        let shown = found.into_iter().map(|found| match found {
+            Found::Withheld => finding(object.kind.name(), None),
+            Found::Record(mut record) => {
+                record["object"] = Value::from(object.key.as_str());
+                finding(object.kind.name(), Some(record))
             }
-        }
-        Ok(false)
+        });
+        Ok(shown.collect())
     }
 
     /// Puts the parts together. What the search has found is in them; the files of published events are read last.
