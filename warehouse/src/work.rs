@@ -90,8 +90,8 @@ impl Warehouse {
         }
     }
 
-    /// Merges everything that is staged, once more whenever others have merged at the same time: what they have not taken in
-    /// is still staged. The keys of what cannot be read.
+    /// Merges everything that is staged, once more whenever others have merged at the same time: what they have not taken
+    /// in is still staged. The keys of what cannot be read.
     ///
     /// # Errors
     /// [`WarehouseError`] of what may pass.

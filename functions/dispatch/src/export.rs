@@ -245,8 +245,8 @@ impl Run<'_> {
     }
 }
 
-/// What can never be read is a finding of its own, and keeps nothing else from being shown. Everything else that is wrong may
-/// pass.
+/// What can never be read is a finding of its own, and keeps nothing else from being shown. Everything else that is wrong
+/// may pass.
 fn readable<T, E: std::fmt::Display>(
     kind: &str,
     object: Option<&str>,

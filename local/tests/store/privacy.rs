@@ -119,7 +119,8 @@ impl World {
 
     /// A page of an audience that names the person and somebody else; its key.
     async fn page(&self) -> String {
-        let page = json!([{"seq": 0, "phone": "+60123456789", "variant": 0}, {"seq": 1, "phone": "+60123456780", "variant": 0}]);
+        let line = |seq: u32, phone: &str| json!({"seq": seq, "phone": phone, "variant": 0});
+        let page = json!([line(0, "+60123456789"), line(1, "+60123456780")]);
         let key = key::audience_page(WORKSPACE, campaign_id(), PageNumber(0));
         self.bucket.put(&key, page.to_string(), "application/json").await.unwrap();
         key
@@ -190,7 +191,10 @@ async fn what_came_in_for_another_workspace_is_neither_shown_nor_erased() {
     world.tables.core.create_account(&account("1")).await.unwrap();
     let waba_id = "3".to_owned();
     assert!(world.tables.core.create_account(&shared::account::Account { waba_id, ..theirs }).await.unwrap());
-    let change = |number: &str| json!({"value": {"metadata": {"phone_number_id": number}, "messages": [{"from": DIGITS, "id": "x"}]}});
+    let change = |number: &str| {
+        let message = json!({"from": DIGITS, "id": "x"});
+        json!({"value": {"metadata": {"phone_number_id": number}, "messages": [message]}})
+    };
     let line = |changes: &[Value]| {
         let body = json!({"object": "whatsapp_business_account", "entry": [{"id": "3", "changes": changes}]});
         Line::of_meta("m".to_owned(), NOW, body.to_string())
