@@ -37,6 +37,8 @@ mod journeys;
 mod links;
 #[path = "store/media.rs"]
 mod media;
+#[path = "store/privacy.rs"]
+mod privacy;
 #[path = "store/probes.rs"]
 mod probes;
 #[path = "store/requests.rs"]

@@ -96,6 +96,22 @@ impl Bucket {
         Ok(body.into_bytes())
     }
 
+    /// Reads the whole object, unless it has more bytes than this.
+    ///
+    /// # Errors
+    /// [`BlobError::NotFound`] or [`BlobError::Unavailable`].
+    pub async fn get_up_to(&self, key: &str, most_bytes: u64) -> Result<Fetched, BlobError> {
+        let mut opened = self.open(key).await?;
+        if opened.bytes > most_bytes {
+            return Ok(Fetched::Larger(Stored { bytes: opened.bytes, etag: opened.etag }));
+        }
+        let mut body = Vec::with_capacity(usize::try_from(opened.bytes).unwrap_or(0));
+        while let Some(piece) = opened.next().await.map_err(|error| unavailable("get", key, &error))? {
+            body.extend_from_slice(&piece);
+        }
+        Ok(Fetched::Whole(body.into()))
+    }
+
     /// What is at this key.
     ///
     /// # Errors
@@ -166,6 +182,15 @@ pub struct Stored {
     pub bytes: u64,
     /// Names its version.
     pub etag: Option<String>,
+}
+
+/// An object that was asked for if it is not too large.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fetched {
+    /// All of it.
+    Whole(Bytes),
+    /// It is larger: nothing was read.
+    Larger(Stored),
 }
 
 /// An object that is being read.

@@ -1,5 +1,5 @@
 //! Erasing a person: every row and every object that names them is removed, or rewritten so that it names nobody. Counters
-//! stay as they were.
+//! stay as they were, and so does what an operator sends to everybody: it is counted, for the operator to look at.
 //!
 //! Everything is looked through, table and bucket, in passes: a pass changes what it finds, and the erasure is complete
 //! when a whole pass finds nothing. So it does not rest on any list of places where a person might be, and what was
@@ -7,9 +7,11 @@
 
 pub mod found;
 pub mod object;
+mod owner;
 pub mod person;
 pub mod record;
 pub mod search;
+mod upload;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -55,6 +57,10 @@ pub struct Pass {
     /// is of no use, so they keep no erasure from being complete, and somebody has to look at them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub unreadable: BTreeMap<String, u64>,
+    /// Definitions that name a person and stay as they are, by what they define: they go to everybody, and only the operator
+    /// can say whether a name in them is a person's at all. They keep no erasure from being complete.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub left: BTreeMap<String, u64>,
 }
 
 impl Pass {
@@ -73,7 +79,12 @@ impl Pass {
         *self.unreadable.entry(kind.to_owned()).or_default() += 1;
     }
 
-    /// Whether nothing was found.
+    /// Counts a definition that stays as it is.
+    pub fn leaves(&mut self, what: &str) {
+        *self.left.entry(what.to_owned()).or_default() += 1;
+    }
+
+    /// Whether nothing was found that is to be erased.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.erased.is_empty() && !self.interrupted
@@ -273,13 +284,16 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_counted_and_keeps_no_pass_from_being_the_last() {
+    fn what_cannot_be_read_or_is_left_is_counted_and_keeps_no_pass_from_being_the_last() {
         let stored = json!({"began_at": 1, "looked_at": {"uploads": 1}, "erased": {}});
         let mut pass: Pass = serde_json::from_value(stored.clone()).unwrap();
         assert_eq!(serde_json::to_value(&pass).unwrap(), stored, "as it was stored before anything was unreadable");
         pass.could_not_read("uploads");
         assert!(pass.is_clean());
         assert_eq!(serde_json::to_value(&pass).unwrap()["unreadable"], json!({"uploads": 1}));
+        pass.leaves("campaigns");
+        assert!(pass.is_clean());
+        assert_eq!(serde_json::to_value(&pass).unwrap()["left"], json!({"campaigns": 1}));
         pass.changed("uploads");
         assert!(!pass.is_clean());
     }

@@ -81,9 +81,41 @@ impl Export {
 pub struct Finding {
     /// What kind of row or object it is, as an erasure's report calls it.
     pub kind: String,
-    /// What is shown of it; absent when it is somebody else's.
+    /// What is shown of it; absent when it is somebody else's, or unreadable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record: Option<Value>,
+    /// It may be theirs, and nobody can tell: it cannot be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unreadable: Option<Unreadable>,
+}
+
+/// What is known of something that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unreadable {
+    /// The key, if it is an object of the bucket; keys hold ids only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<String>,
+}
+
+impl Finding {
+    /// Something of the person's.
+    #[must_use]
+    pub fn record(kind: &str, record: Value) -> Self {
+        Self { kind: kind.to_owned(), record: Some(record), unreadable: None }
+    }
+
+    /// Something of somebody else's in which they are mentioned.
+    #[must_use]
+    pub fn withheld(kind: &str) -> Self {
+        Self { kind: kind.to_owned(), record: None, unreadable: None }
+    }
+
+    /// A row that cannot be read, or the object of this key.
+    #[must_use]
+    pub fn unreadable(kind: &str, object: Option<&str>) -> Self {
+        let object = object.map(str::to_owned);
+        Self { kind: kind.to_owned(), record: None, unreadable: Some(Unreadable { object }) }
+    }
 }
 
 /// What is shown of a part of the search.
@@ -91,14 +123,28 @@ pub struct Finding {
 pub struct Findings {
     held: BTreeMap<String, Vec<Value>>,
     withheld: BTreeMap<String, u64>,
+    unreadable: BTreeMap<String, NotRead>,
+}
+
+/// What could not be read of one kind.
+#[derive(Clone, Debug, Default, Serialize)]
+struct NotRead {
+    count: u64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    objects: Vec<String>,
 }
 
 impl Extend<Finding> for Findings {
     fn extend<T: IntoIterator<Item = Finding>>(&mut self, findings: T) {
-        for Finding { kind, record } in findings {
-            match record {
-                Some(record) => self.held.entry(kind).or_default().push(record),
-                None => *self.withheld.entry(kind).or_default() += 1,
+        for Finding { kind, record, unreadable } in findings {
+            match (record, unreadable) {
+                (Some(record), _) => self.held.entry(kind).or_default().push(record),
+                (None, Some(Unreadable { object })) => {
+                    let not_read = self.unreadable.entry(kind).or_default();
+                    not_read.count += 1;
+                    not_read.objects.extend(object);
+                }
+                (None, None) => *self.withheld.entry(kind).or_default() += 1,
             }
         }
     }
@@ -114,7 +160,7 @@ impl Findings {
 }
 
 /// What the document says of itself.
-const ABOUT: [&str; 7] = [
+const ABOUT: [&str; 8] = [
     "Everything that Thirdtick holds about one person: `held` has each row and object by kind, as it is stored; times are UTC.",
     "`held.attempts` are the messages that campaigns have sent to them. The text as it was filled in is not stored: it is the \
      message of the variant in `campaigns`, filled with the variables of their line in `held.audiences_and_imports`.",
@@ -125,6 +171,7 @@ const ABOUT: [&str; 7] = [
      `line` counts from 1. `held.published_events` are rows of the analytical files.",
     "`held.audit` and `held.erasures` say who has asked for what about them.",
     "`withheld` counts what belongs to other people and mentions this one.",
+    "`unreadable` counts, by kind, what may be about them and could not be read; `objects` are keys of the bucket.",
 ];
 
 /// The document. `campaigns` are the definitions of those that have written to the person.
@@ -142,6 +189,7 @@ pub fn document(export: &Export, findings: Findings, campaigns: &[Value], comple
         "campaigns": campaigns,
         "held": findings.held,
         "withheld": findings.withheld,
+        "unreadable": findings.unreadable,
     })
 }
 
@@ -161,9 +209,11 @@ mod tests {
         let attempt = json!({"campaign": "cmp_01J00000000000000000000000"});
         let mut findings = Findings::default();
         findings.extend([
-            Finding { kind: "attempts".to_owned(), record: Some(attempt.clone()) },
-            Finding { kind: "events".to_owned(), record: None },
-            Finding { kind: "events".to_owned(), record: None },
+            Finding::record("attempts", attempt.clone()),
+            Finding::withheld("events"),
+            Finding::withheld("events"),
+            Finding::unreadable("events", None),
+            Finding::unreadable("raw_archive", Some("archive/raw/x")),
         ]);
         let campaigns: Vec<String> = findings.campaigns().iter().map(ToString::to_string).collect();
         assert_eq!(campaigns, ["cmp_01J00000000000000000000000"]);
@@ -172,8 +222,23 @@ mod tests {
             (&document["held"], &document["withheld"]),
             (&json!({"attempts": [attempt]}), &json!({"events": 2}))
         );
+        let unreadable = json!({"events": {"count": 1}, "raw_archive": {"count": 1, "objects": ["archive/raw/x"]}});
+        assert_eq!(document["unreadable"], unreadable);
         assert_eq!(document["identifiers"]["phone_numbers"], json!(["60123456789"]));
         assert_eq!(document["completed_at"], "2026-09-21T14:13:20.000Z");
+    }
+
+    #[test]
+    fn a_finding_is_a_line_of_this_shape() {
+        for (finding, expected) in [
+            (Finding::record("events", json!({"a": 1})), json!({"kind": "events", "record": {"a": 1}})),
+            (Finding::withheld("events"), json!({"kind": "events"})),
+            (Finding::unreadable("uploads", Some("k")), json!({"kind": "uploads", "unreadable": {"object": "k"}})),
+            (Finding::unreadable("events", None), json!({"kind": "events", "unreadable": {}})),
+        ] {
+            assert_eq!(serde_json::to_value(&finding).unwrap(), expected);
+            assert_eq!(serde_json::from_value::<Finding>(expected).unwrap(), finding);
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use futures::{StreamExt, TryStreamExt};
+use futures::{FutureExt, StreamExt, TryStreamExt};
 use shared::blob::BlobError;
 use shared::blob::files::Replaced;
 use shared::id::ContactId;
@@ -13,18 +13,21 @@ use crate::merge::{Merged, rewrite};
 use crate::partition::{FILES, Partition};
 use crate::remote::Remote;
 use crate::row::{Row, column};
-use crate::{AT_ONCE, Copied, Warehouse, WarehouseError, busy};
+use crate::{AT_ONCE, Copied, Warehouse, WarehouseError, busy, readable};
 
 /// Files that are written anew at once: each is on the disk twice.
 const REWRITES_AT_ONCE: usize = 2;
 
 /// What an erasure has done.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Erased {
     /// Files that were written anew.
     pub files: usize,
     /// Rows that named one of the people.
     pub rows: usize,
+    /// Keys of what cannot be read, and so may name them still: files, with what is staged for their hours, and staged
+    /// objects.
+    pub unreadable: BTreeSet<String>,
 }
 
 /// The people as the rows name them.
@@ -40,16 +43,15 @@ pub(crate) fn is_theirs(row: &Row, names: &BTreeSet<String>) -> bool {
 impl Warehouse {
     /// Takes these people out of every file: their rows lose the contact, what they used (device, system, browser,
     /// country) and all data, and keep what is counted. Everything that is staged is merged first. Rows that are published
-    /// later are not known here: the rows of CORE have to be rid of the people before, and the stream read to its end.
+    /// later are not known here: the rows of CORE have to be rid of the people before, and the stream read to its end. What
+    /// can never be read is passed over and named in the answer.
     ///
     /// # Errors
-    /// [`WarehouseError`]. Trying again goes on where it stopped; it is done when it returns without one.
+    /// [`WarehouseError`] of what may pass. Trying again goes on where it stopped; it is done when it returns without one.
     pub async fn erase(&self, contacts: &BTreeSet<ContactId>) -> Result<Erased, WarehouseError> {
-        // Once more if others merge at the same time: what they have not taken in is still staged.
-        while self.compact(None).await?.overtaken > 0 {}
+        let mut erased = Erased { unreadable: self.merged().await?, ..Erased::default() };
         let contacts = Arc::new(contacts.clone());
         let mut after: Option<String> = None;
-        let mut erased = Erased::default();
         loop {
             let keys = self.bucket.keys(FILES, after.as_deref()).await?;
             let Some(last) = keys.last() else { return Ok(erased) };
@@ -60,12 +62,19 @@ impl Warehouse {
                 .buffer_unordered(AT_ONCE)
                 .try_filter_map(|found| std::future::ready(Ok(found)));
             let rows = named
-                .map_ok(|key| self.erase_in(key, &contacts))
+                .map_ok(|key| self.erase_in(key, &contacts).map(readable))
                 .try_buffer_unordered(REWRITES_AT_ONCE)
-                .try_collect::<Vec<usize>>()
+                .try_collect::<Vec<Result<usize, String>>>()
                 .await?;
-            erased.files += rows.iter().filter(|rows| **rows > 0).count();
-            erased.rows += rows.iter().sum::<usize>();
+            for rows in rows {
+                match rows {
+                    Ok(rows) => {
+                        erased.files += usize::from(rows > 0);
+                        erased.rows += rows;
+                    }
+                    Err(key) => _ = erased.unreadable.insert(key),
+                }
+            }
         }
     }
 

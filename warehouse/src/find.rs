@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use futures::{StreamExt, TryStreamExt};
+use futures::{FutureExt, StreamExt, TryStreamExt};
 use serde_json::{Map, Value};
 use shared::id::{ContactId, WorkspaceId};
 
@@ -11,40 +11,54 @@ use crate::erase::{is_theirs, names};
 use crate::file::RowReader;
 use crate::partition::{FILES, Partition};
 use crate::row::{COLUMNS, Row, column};
-use crate::{AT_ONCE, Copied, Warehouse, WarehouseError, busy};
+use crate::{AT_ONCE, Copied, Warehouse, WarehouseError, busy, readable};
 
 /// Files that are read whole at once: each is on the disk meanwhile.
 const READS_AT_ONCE: usize = 2;
 
+/// What the files hold about people.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Theirs {
+    /// Their rows, in the order of the files, as JSON by the names of the columns.
+    pub rows: Vec<Map<String, Value>>,
+    /// Keys of what cannot be read, and so may hold more of them: files, with what is staged for their hours, and staged
+    /// objects.
+    pub unreadable: BTreeSet<String>,
+}
+
 impl Warehouse {
-    /// A workspace's rows of these people, in the order of the files, as JSON by the names of the columns. Everything that is
-    /// staged is merged first.
+    /// A workspace's rows of these people. Everything that is staged is merged first. What can never be read is passed over
+    /// and named in the answer.
     ///
     /// # Errors
-    /// [`WarehouseError`]; trying again is safe.
+    /// [`WarehouseError`] of what may pass; trying again is safe.
     pub async fn rows_of(
         &self,
         workspace: WorkspaceId,
         contacts: &BTreeSet<ContactId>,
-    ) -> Result<Vec<Map<String, Value>>, WarehouseError> {
-        while self.compact(None).await?.overtaken > 0 {}
+    ) -> Result<Theirs, WarehouseError> {
+        let mut theirs = Theirs { unreadable: self.merged().await?, ..Theirs::default() };
         let contacts = Arc::new(contacts.clone());
         let mut after: Option<String> = None;
-        let mut rows = Vec::new();
         loop {
             let keys = self.bucket.keys(FILES, after.as_deref()).await?;
-            let Some(last) = keys.last() else { return Ok(rows) };
+            let Some(last) = keys.last() else { return Ok(theirs) };
             after = Some(last.clone());
             let files = keys.into_iter().filter(|key| Partition::of_key(key).is_some());
             let found = futures::stream::iter(files)
                 .map(|key| self.may_name(key, &contacts))
                 .buffered(AT_ONCE)
                 .try_filter_map(|found| std::future::ready(Ok(found)))
-                .map_ok(|key| self.rows_in(key, workspace, &contacts))
+                .map_ok(|key| self.rows_in(key, workspace, &contacts).map(readable))
                 .try_buffered(READS_AT_ONCE)
                 .try_collect::<Vec<_>>()
                 .await?;
-            rows.extend(found.into_iter().flatten());
+            for found in found {
+                match found {
+                    Ok(rows) => theirs.rows.extend(rows),
+                    Err(key) => _ = theirs.unreadable.insert(key),
+                }
+            }
         }
     }
 

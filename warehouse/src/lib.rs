@@ -17,7 +17,7 @@ mod staged;
 mod work;
 
 use std::fs::File;
-use std::io::Seek;
+use std::io::{ErrorKind, Seek};
 
 use parquet::errors::ParquetError;
 use shared::blob::files::Replaced;
@@ -27,6 +27,7 @@ use shared::rollup::SequenceNumber;
 use tempfile::NamedTempFile;
 
 pub use self::erase::Erased;
+pub use self::find::Theirs;
 pub use self::partition::{FILES, Partition, STAGED};
 pub use self::work::Compacted;
 
@@ -124,8 +125,55 @@ async fn busy<T: Send + 'static>(
     key: &str,
     work: impl FnOnce() -> Result<T, ParquetError> + Send + 'static,
 ) -> Result<T, WarehouseError> {
+    let damaged = |source| WarehouseError::Damaged { key: key.to_owned(), source };
     match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done.map_err(|source| WarehouseError::Damaged { key: key.to_owned(), source }),
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(ParquetError::External(cause))) => Err(match cause.downcast::<std::io::Error>() {
+            Ok(error) if is_of_the_disk(&error) => WarehouseError::Disk(*error),
+            Ok(error) => damaged(ParquetError::External(error)),
+            Err(cause) => damaged(ParquetError::External(cause)),
+        }),
+        Ok(Err(source)) => Err(damaged(source)),
+        // What the reader stumbles over it stumbles over again.
+        Err(broken_off) if broken_off.is_panic() => Err(damaged(ParquetError::General(broken_off.to_string()))),
         Err(broken_off) => Err(WarehouseError::Disk(std::io::Error::other(broken_off))),
+    }
+}
+
+/// Whether the system has failed, and not the decoder of a file, which reports what it meets as such errors as well.
+fn is_of_the_disk(error: &std::io::Error) -> bool {
+    let of_a_decoder = [ErrorKind::Other, ErrorKind::InvalidData, ErrorKind::InvalidInput, ErrorKind::UnexpectedEof];
+    error.raw_os_error().is_some() || !of_a_decoder.contains(&error.kind())
+}
+
+/// What can never be read is known by its key, and keeps nobody from the rest. Everything else that is wrong may pass.
+fn readable<T>(done: Result<T, WarehouseError>) -> Result<Result<T, String>, WarehouseError> {
+    match done {
+        Ok(done) => Ok(Ok(done)),
+        Err(WarehouseError::Damaged { key, source }) => {
+            tracing::error!(key, error = %source, "a file of published events cannot be read");
+            Ok(Err(key))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_full_disk_is_told_from_a_damaged_file() {
+        let failed = async |error: std::io::Error| busy::<()>("k", move || Err(error.into())).await.unwrap_err();
+        for of_the_disk in [std::io::Error::from_raw_os_error(28), ErrorKind::StorageFull.into()] {
+            let error = failed(of_the_disk).await;
+            assert!(matches!(error, WarehouseError::Disk(_)), "{error:?}");
+            assert!(readable::<()>(Err(error)).is_err());
+        }
+        for of_the_file in [std::io::Error::other("bad frame"), ErrorKind::UnexpectedEof.into()] {
+            let error = failed(of_the_file).await;
+            assert!(matches!(error, WarehouseError::Damaged { .. }), "{error:?}");
+            assert_eq!(readable::<()>(Err(error)).unwrap(), Err("k".to_owned()));
+        }
     }
 }

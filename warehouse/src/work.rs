@@ -1,6 +1,7 @@
 //! Compaction: staged objects are read in the order of their keys, partition by partition, and merged into the
 //! partition's file, so many rows at a time that they fit into memory.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use futures::{StreamExt, TryStreamExt};
@@ -35,6 +36,38 @@ pub struct Compacted {
     pub finished: bool,
 }
 
+/// How merging went.
+#[derive(Default)]
+struct Work {
+    done: Compacted,
+    /// Keys of staged objects that cannot be read, and of files that nothing can be merged into.
+    unreadable: BTreeSet<String>,
+    /// The first error that comes again with every try.
+    damaged: Option<WarehouseError>,
+    /// The first error that may pass.
+    failed: Option<WarehouseError>,
+}
+
+impl Work {
+    /// Notes why something was not merged; the rest goes on.
+    fn not_merged(&mut self, error: WarehouseError) {
+        let first = match &error {
+            WarehouseError::Damaged { key, .. } => {
+                self.unreadable.insert(key.clone());
+                &mut self.damaged
+            }
+            _ => &mut self.failed,
+        };
+        first.get_or_insert(error);
+    }
+
+    /// Notes a staged object that cannot be read.
+    fn not_read(&mut self, key: String) {
+        self.done.unreadable += 1;
+        self.unreadable.insert(key);
+    }
+}
+
 /// Objects of one partition that are merged together.
 struct Load {
     partition: Partition,
@@ -47,10 +80,34 @@ impl Warehouse {
     /// writes once `until` is over.
     ///
     /// # Errors
-    /// The first [`WarehouseError`], after the rest is done.
+    /// A [`WarehouseError`], after the rest is done.
     pub async fn compact(&self, until: Option<Instant>) -> Result<Compacted, WarehouseError> {
-        let mut done = Compacted::default();
-        let mut failed = None;
+        let mut work = Work::default();
+        self.work(until, &mut work).await?;
+        match (work.failed, work.damaged) {
+            (Some(error), _) | (None, Some(error)) => Err(error),
+            (None, None) => Ok(work.done),
+        }
+    }
+
+    /// Merges everything that is staged, once more whenever others have merged at the same time: what they have not taken
+    /// in is still staged. The keys of what cannot be read.
+    ///
+    /// # Errors
+    /// [`WarehouseError`] of what may pass.
+    pub(crate) async fn merged(&self) -> Result<BTreeSet<String>, WarehouseError> {
+        loop {
+            let mut work = Work::default();
+            self.work(None, &mut work).await?;
+            match work.failed {
+                Some(error) => return Err(error),
+                None if work.done.overtaken == 0 => return Ok(work.unreadable),
+                None => {}
+            }
+        }
+    }
+
+    async fn work(&self, until: Option<Instant>, work: &mut Work) -> Result<(), WarehouseError> {
         let mut after: Option<String> = None;
         let mut load: Option<Load> = None;
         loop {
@@ -63,18 +120,18 @@ impl Warehouse {
                 .buffered(AT_ONCE);
             while let Some((body, key)) = objects.next().await {
                 let Some(partition) = Partition::of_key(&key) else {
-                    done.unreadable += 1;
+                    work.not_read(key);
                     continue;
                 };
                 let full = |load: &Load| {
                     load.partition != partition || load.batch.len() >= MAX_ROWS || load.keys.len() >= MAX_OBJECTS
                 };
                 if let Some(full) = load.take_if(|load| full(load)) {
-                    if let Err(error) = self.merge(full, &mut done).await {
-                        failed.get_or_insert(error);
+                    if let Err(error) = self.merge(full, &mut work.done).await {
+                        work.not_merged(error);
                     }
                     if until.is_some_and(|until| Instant::now() >= until) {
-                        return failed.map_or(Ok(done), Err);
+                        return Ok(());
                     }
                 }
                 let events = match body {
@@ -82,14 +139,14 @@ impl Warehouse {
                     // Another compaction has merged it since the list was made.
                     Err(BlobError::NotFound { .. }) => continue,
                     Err(error) => {
-                        failed.get_or_insert(error.into());
+                        work.not_merged(error.into());
                         continue;
                     }
                 };
                 let Ok(events) =
                     events.inspect_err(|error| tracing::error!(key, %error, "staged events are unreadable"))
                 else {
-                    done.unreadable += 1;
+                    work.not_read(key);
                     continue;
                 };
                 let load = load.get_or_insert_with(|| Load { partition, keys: Vec::new(), batch: Batch::default() });
@@ -103,12 +160,12 @@ impl Warehouse {
             }
         }
         if let Some(last) = load
-            && let Err(error) = self.merge(last, &mut done).await
+            && let Err(error) = self.merge(last, &mut work.done).await
         {
-            failed.get_or_insert(error);
+            work.not_merged(error);
         }
-        done.finished = true;
-        failed.map_or(Ok(done), Err)
+        work.done.finished = true;
+        Ok(())
     }
 
     /// Merges objects into their file, then removes them. Whoever dies in between leaves objects whose events are in the

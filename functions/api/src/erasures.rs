@@ -116,6 +116,7 @@ fn shown(erasure: &Erasure) -> Value {
                 "looked_at": pass.looked_at,
                 "erased": pass.erased,
                 "unreadable": pass.unreadable,
+                "left": pass.left,
             })
         })
         .collect();
@@ -128,6 +129,7 @@ fn shown(erasure: &Erasure) -> Value {
         "erased": erased,
         // Each pass meets them again.
         "unreadable": erasure.passes.last().map(|pass| &pass.unreadable),
+        "left": erasure.passes.last().map(|pass| &pass.left),
         "passes": passes,
         "passes_between": erasure.between,
     })

@@ -5,22 +5,23 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use shared::erasure::object::{self, NotErased};
-use shared::erasure::search::{Object, Search, SearchError};
+use shared::erasure::search::{MOST_BYTES, Search, SearchError};
 use shared::erasure::{Erasure, Names, Pass, PassUnderWay, Person, Place, Status, next_pass_at};
 use shared::id::{ContactId, WorkspaceId, ulid_at};
 use shared::queue::{DispatchCommand, QueueUnavailable};
-use shared::store::{StoreError, Taken};
+use shared::store::{Row, StoreError, Taken};
 use shared::time::UnixMillis;
 use ulid::Ulid;
 use warehouse::{Warehouse, WarehouseError};
 
 use crate::Dispatch;
+use crate::signs::{self, while_ours};
 
 /// How long a run works: less than the function has (15 minutes).
 const RUN_FOR: Duration = Duration::from_secs(600);
 
-/// From one sign of life to the next while objects and files are written again.
-const SIGN_OF_LIFE: Duration = Duration::from_secs(5);
+/// What a report counts the files of published events under.
+const PUBLISHED: &str = "published_events";
 
 /// Erasures that are looked after at a time; more wait for the next pass.
 const MOST_AT_ONCE: usize = 1_000;
@@ -68,8 +69,8 @@ pub(crate) async fn run(dispatch: &Dispatch, workspace: WorkspaceId) -> Result<(
         return Ok(());
     };
     let run = Run { dispatch, workspace, command, runner, begun: Instant::now() };
-    let left = match run.work().await {
-        Ok(left) => left,
+    let left = match while_ours(run.work(), || run.beat(), signs::EVERY).await {
+        Ok(left) => left.unwrap_or(Left::NotOurs),
         Err(error) => {
             dispatch.core.leave_job(&command, runner).await?;
             return Err(error);
@@ -105,30 +106,6 @@ async fn waiting(dispatch: &Dispatch, workspace: WorkspaceId) -> Result<Vec<Eras
     dispatch.core.erasures_under_way(workspace, MOST_AT_ONCE).await
 }
 
-/// Works as long as the signs of life find the job ours; `None` when they do not any more.
-async fn while_ours<T, E, Beat>(
-    work: impl Future<Output = Result<T, E>>,
-    beat: impl Fn() -> Beat,
-    every: Duration,
-) -> Result<Option<T>, NotDone>
-where
-    NotDone: From<E>,
-    Beat: Future<Output = Result<bool, StoreError>>,
-{
-    tokio::pin!(work);
-    let mut signs = tokio::time::interval(every);
-    loop {
-        tokio::select! {
-            done = &mut work => return Ok(Some(done?)),
-            _ = signs.tick() => {
-                if !beat().await? {
-                    return Ok(None);
-                }
-            }
-        }
-    }
-}
-
 /// Counts what became of a row, whose key may name people, or of this object. One that can never be read does not keep the
 /// others from being erased.
 fn count<E: std::fmt::Display>(
@@ -148,6 +125,14 @@ fn count<E: std::fmt::Display>(
         Err(error) => return Err(error),
     }
     Ok(())
+}
+
+/// Counts a definition that stays, and says where it is unless its key names people as well.
+fn leave(pass: &mut Pass, what: &str, names: &Names, row: &Row) {
+    pass.leaves(what);
+    let (pk, sk) = row.place();
+    let place = [pk, sk].into_iter().filter(|part| !names.are_in_key(part)).collect::<Vec<_>>().join(" ");
+    tracing::warn!(what, place, "an erasure leaves a definition as it is that names somebody");
 }
 
 struct Run<'a> {
@@ -189,12 +174,11 @@ impl Run<'_> {
             }
             let contacts: BTreeSet<ContactId> = concerned.iter().flat_map(|erasure| erasure.contacts.clone()).collect();
             let warehouse = Warehouse::new(self.dispatch.bucket.clone());
-            let Some(files) = while_ours(warehouse.erase(&contacts), || self.beat(), SIGN_OF_LIFE).await? else {
-                return Ok(Left::NotOurs);
-            };
+            let files = warehouse.erase(&contacts).await?;
             if files.rows > 0 {
-                *under_way.pass.erased.entry("published_events".to_owned()).or_default() += files.rows as u64;
+                *under_way.pass.erased.entry(PUBLISHED.to_owned()).or_default() += files.rows as u64;
             }
+            files.unreadable.iter().for_each(|_| under_way.pass.could_not_read(PUBLISHED));
             // Whoever has it now ends the pass.
             if !self.beat().await? {
                 return Ok(Left::NotOurs);
@@ -225,10 +209,14 @@ impl Run<'_> {
         if !self.beat().await? {
             return Ok(Some(Left::NotOurs));
         }
-        let time_is_over = self.begun.elapsed() > RUN_FOR;
+        let time_is_over = self.time_is_over();
         under_way.runner = (!time_is_over).then_some(self.runner);
         core.put_erasure_pass(self.workspace, under_way).await?;
         Ok(time_is_over.then_some(Left::TheRest))
+    }
+
+    fn time_is_over(&self) -> bool {
+        self.begun.elapsed() > RUN_FOR
     }
 
     /// A sign of life; `false` when somebody else has the job.
@@ -237,14 +225,21 @@ impl Run<'_> {
     }
 
     fn search(&self) -> Search<'_> {
-        Search { core: &self.dispatch.core, bucket: &self.dispatch.bucket, workspace: self.workspace }
+        let Dispatch { core, bucket, .. } = self.dispatch;
+        Search { core, bucket, workspace: self.workspace, most_bytes: MOST_BYTES }
     }
 
     async fn table(&self, names: &Names, under_way: &mut PassUnderWay) -> Result<Option<Left>, NotDone> {
         while let Place::Table { behind } = under_way.place.clone() {
             let piece = self.search().rows(behind).await?;
-            piece.of_workspace.iter().for_each(|row| under_way.pass.looked(row.kind()));
-            for row in piece.of_workspace.iter().filter(|row| row.names(names)) {
+            for row in &piece.of_workspace {
+                under_way.pass.looked(row.kind());
+                if let Some(what) = row.left(names) {
+                    leave(&mut under_way.pass, what, names, row);
+                }
+                if !row.names(names) {
+                    continue;
+                }
                 let done = self.dispatch.core.erase_row(names, row, UnixMillis::now()).await;
                 count(&mut under_way.pass, row.kind(), None, done.map(|()| true), StoreError::is_permanent)?;
             }
@@ -262,18 +257,16 @@ impl Run<'_> {
     async fn bucket(&self, names: &Names, under_way: &mut PassUnderWay) -> Result<Option<Left>, NotDone> {
         while let Place::Bucket { behind } = under_way.place.clone() {
             let piece = self.search().objects(behind.as_deref()).await?;
-            let Some(last) = piece.last else { break };
-            let mut beat_at = Instant::now();
-            for Object { key, kind, region } in piece.of_workspace {
-                if beat_at.elapsed() > SIGN_OF_LIFE {
-                    if !self.beat().await? {
-                        return Ok(Some(Left::NotOurs));
-                    }
-                    beat_at = Instant::now();
+            let Some(mut last) = piece.last else { break };
+            for object in piece.of_workspace {
+                under_way.pass.looked(object.kind.name());
+                let done = object::erase(&self.search(), &object, names).await;
+                count(&mut under_way.pass, object.kind.name(), Some(&object.key), done, NotErased::is_permanent)?;
+                // Large files take minutes, and there may be many in a piece.
+                if self.time_is_over() {
+                    last = object.key;
+                    break;
                 }
-                under_way.pass.looked(kind.name());
-                let done = object::erase(&self.dispatch.bucket, &key, kind, names, region).await;
-                count(&mut under_way.pass, kind.name(), Some(&key), done, NotErased::is_permanent)?;
             }
             under_way.place = Place::Bucket { behind: Some(last) };
             if let Some(left) = self.note(under_way).await? {
@@ -307,8 +300,6 @@ impl Run<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicU32, Ordering};
-
     use super::*;
 
     #[test]
@@ -321,21 +312,5 @@ mod tests {
         assert_eq!(count(&mut pass, "contacts", None, Ok(false), permanent), Ok(()));
         assert_eq!(pass.unreadable, [("attempts".to_owned(), 1)].into());
         assert_eq!(pass.erased, [("contacts".to_owned(), 1)].into());
-    }
-
-    const EVERY: Duration = Duration::from_millis(1);
-
-    #[tokio::test]
-    async fn long_work_gives_signs_of_life_and_ends_when_the_job_is_somebody_elses() {
-        let beats = AtomicU32::new(0);
-        let lost_at_third = || {
-            let ours = beats.fetch_add(1, Ordering::SeqCst) < 2;
-            async move { Ok(ours) }
-        };
-        let endless = std::future::pending::<Result<(), StoreError>>();
-        assert!(while_ours(endless, lost_at_third, EVERY).await.unwrap().is_none());
-        assert_eq!(beats.load(Ordering::SeqCst), 3);
-        let done = while_ours(async { Ok::<_, StoreError>(7) }, || async { Ok(true) }, EVERY).await.unwrap();
-        assert_eq!(done, Some(7));
     }
 }

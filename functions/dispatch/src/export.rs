@@ -9,23 +9,24 @@ use shared::blob::{BlobError, key};
 use shared::campaign::Campaign;
 use shared::erasure::found::{Found, find};
 use shared::erasure::object::NotErased;
-use shared::erasure::search::{Object, Search, SearchError};
+use shared::erasure::search::{MOST_BYTES, Object, Search, SearchError};
 use shared::erasure::{Names, Place, TooManyNames};
 use shared::export::{Export, Finding, Findings, document};
 use shared::id::{ContactId, WorkspaceId, ulid_at};
 use shared::queue::{DispatchCommand, QueueUnavailable};
-use shared::store::{Shown, StoreError, Taken};
+use shared::store::{Row, Shown, StoreError, Taken};
 use shared::time::UnixMillis;
 use ulid::Ulid;
 use warehouse::{Warehouse, WarehouseError};
 
 use crate::Dispatch;
+use crate::signs::{self, while_ours};
 
 /// How long a run works: less than the function has (15 minutes).
 const RUN_FOR: Duration = Duration::from_secs(600);
 
-/// From one sign of life to the next while the files are read.
-const SIGN_OF_LIFE: Duration = Duration::from_secs(5);
+/// What a finding in the files of published events counts under.
+const PUBLISHED: &str = "published_events";
 
 /// Why the job is not done; it is asked for again.
 #[derive(Debug, thiserror::Error)]
@@ -73,8 +74,9 @@ pub(crate) async fn run(dispatch: &Dispatch, workspace: WorkspaceId, contact: Co
     };
     let names = Names::of([&export.person])?;
     let mut run = Run { dispatch, command, runner, begun: Instant::now(), names, export };
-    let left = match run.work().await {
-        Ok(left) => left,
+    let beat = || dispatch.core.beat_job(&command, runner, UnixMillis::now());
+    let left = match while_ours(run.work(), beat, signs::EVERY).await {
+        Ok(left) => left.unwrap_or(Left::NotOurs),
         Err(error) => {
             dispatch.core.leave_job(&command, runner).await?;
             return Err(error);
@@ -103,14 +105,8 @@ impl Run<'_> {
     async fn work(&mut self) -> Result<Left, NotDone> {
         while let Place::Table { behind } = self.export.place.clone() {
             let piece = self.search().rows(behind).await?;
-            let mut found = Vec::new();
-            for row in piece.of_workspace {
-                found.extend(match row.shown(&self.names, &self.export.person.contacts)? {
-                    None => None,
-                    Some(Shown::Record(record)) => Some(finding(row.kind(), Some(record))),
-                    Some(Shown::Withheld) => Some(finding(row.kind(), None)),
-                });
-            }
+            let found = piece.of_workspace.iter().filter_map(|row| self.in_row(row).transpose());
+            let found = found.collect::<Result<Vec<Finding>, _>>()?;
             let next = match piece.last {
                 Some(place) => Place::Table { behind: Some(place) },
                 None => Place::Bucket { behind: None },
@@ -121,10 +117,15 @@ impl Run<'_> {
         }
         while let Place::Bucket { behind } = self.export.place.clone() {
             let piece = self.search().objects(behind.as_deref()).await?;
-            let Some(last) = piece.last else { break };
+            let Some(mut last) = piece.last else { break };
             let mut found = Vec::new();
             for object in piece.of_workspace {
-                found.extend(self.in_object(object).await?);
+                found.extend(self.in_object(&object).await?);
+                // Large files take minutes, and there may be many in a piece.
+                if self.time_is_over() {
+                    last = object.key;
+                    break;
+                }
             }
             if let Some(left) = self.note(found, Place::Bucket { behind: Some(last) }).await? {
                 return Ok(left);
@@ -135,7 +136,7 @@ impl Run<'_> {
 
     fn search(&self) -> Search<'_> {
         let Dispatch { core, bucket, .. } = self.dispatch;
-        Search { core, bucket, workspace: self.export.workspace }
+        Search { core, bucket, workspace: self.export.workspace, most_bytes: MOST_BYTES }
     }
 
     /// Lays down what was found and notes how far the search is; what is left if the run is to stop here.
@@ -161,52 +162,48 @@ impl Run<'_> {
             self.drop_parts().await?;
             return Ok(Some(Left::Nothing));
         }
-        Ok((self.begun.elapsed() > RUN_FOR).then_some(Left::TheRest))
+        Ok(self.time_is_over().then_some(Left::TheRest))
     }
 
-    async fn in_object(&self, Object { key, kind, region }: Object) -> Result<Vec<Finding>, NotDone> {
+    fn time_is_over(&self) -> bool {
+        self.begun.elapsed() > RUN_FOR
+    }
+
+    fn in_row(&self, row: &Row) -> Result<Option<Finding>, StoreError> {
+        let shown = row.shown(&self.names, &self.export.person.contacts);
+        Ok(match readable(row.kind(), None, shown, StoreError::is_permanent)? {
+            Err(unreadable) => Some(unreadable),
+            Ok(None) => None,
+            Ok(Some(Shown::Record(record))) => Some(Finding::record(row.kind(), record)),
+            Ok(Some(Shown::Withheld)) => Some(Finding::withheld(row.kind())),
+        })
+    }
+
+    async fn in_object(&self, object: &Object) -> Result<Vec<Finding>, NotDone> {
         let ours = key::export(self.export.workspace, self.export.id);
-        if ours.rsplit_once('/').is_some_and(|(folder, _)| key.starts_with(folder)) {
+        if ours.rsplit_once('/').is_some_and(|(folder, _)| object.key.starts_with(folder)) {
             return Ok(Vec::new());
         }
-        let mut findings = Vec::new();
-        for found in find(&self.dispatch.bucket, &key, kind, &self.names, region).await? {
-            let record = match found {
-                Found::Withheld => None,
-                Found::Record(mut record) => {
-                    if self.is_of_another_workspace(&record["body"]).await? {
-                        continue;
-                    }
-                    record["object"] = Value::from(key.as_str());
-                    Some(record)
-                }
-            };
-            findings.push(finding(kind.name(), record));
-        }
-        Ok(findings)
-    }
-
-    /// Whether a message of the archive, which is everybody's, came in for another workspace: it says so itself, or is a
-    /// notification for a number of theirs.
-    async fn is_of_another_workspace(&self, body: &Value) -> Result<bool, StoreError> {
-        if let Some(owner) = body["workspace"].as_str() {
-            return Ok(owner.parse() != Ok(self.export.workspace));
-        }
-        for entry in body["entry"].as_array().into_iter().flatten() {
-            for change in entry["changes"].as_array().into_iter().flatten() {
-                let Some(number) = change["value"]["metadata"]["phone_number_id"].as_str() else { continue };
-                let owner = self.dispatch.core.account_of_number(number).await?;
-                if owner.is_some_and(|(workspace, _)| workspace != self.export.workspace) {
-                    return Ok(true);
-                }
+        let kind = object.kind.name();
+        let found = find(&self.search(), object, &self.names).await;
+        let found = match readable(kind, Some(&object.key), found, NotErased::is_permanent)? {
+            Ok(found) => found,
+            Err(unreadable) => return Ok(vec![unreadable]),
+        };
+        let shown = found.into_iter().map(|found| match found {
+            Found::Withheld => Finding::withheld(kind),
+            Found::Record(mut record) => {
+                record["object"] = Value::from(object.key.as_str());
+                Finding::record(kind, record)
             }
-        }
-        Ok(false)
+        });
+        Ok(shown.collect())
     }
 
     /// Puts the parts together. What the search has found is in them; the files of published events are read last.
     async fn complete(&mut self) -> Result<Left, NotDone> {
-        let published = self.published().await?;
+        let warehouse = Warehouse::new(self.dispatch.bucket.clone());
+        let published = warehouse.rows_of(self.export.workspace, &self.export.person.contacts).await?;
         let (workspace, id) = (self.export.workspace, self.export.id);
         let mut findings = Findings::default();
         for part in 0..self.export.parts {
@@ -214,10 +211,15 @@ impl Run<'_> {
             let lines = lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
             findings.extend(lines.map(serde_json::from_slice).collect::<Result<Vec<Finding>, _>>()?);
         }
-        findings.extend(published.into_iter().map(|row| finding("published_events", Some(row))));
+        findings.extend(published.rows.into_iter().map(|row| Finding::record(PUBLISHED, Value::Object(row))));
+        findings.extend(published.unreadable.iter().map(|file| Finding::unreadable(PUBLISHED, Some(file))));
         let mut campaigns = Vec::new();
         for campaign in findings.campaigns() {
-            campaigns.extend(self.dispatch.core.campaign(workspace, campaign).await?.as_ref().map(shown));
+            let campaign = self.dispatch.core.campaign(workspace, campaign).await;
+            match readable("definitions", None, campaign, StoreError::is_permanent)? {
+                Ok(campaign) => campaigns.extend(campaign.as_ref().map(shown)),
+                Err(unreadable) => findings.extend([unreadable]),
+            }
         }
         let completed_at = UnixMillis::now();
         let body = serde_json::to_vec(&document(&self.export, findings, &campaigns, completed_at))?;
@@ -235,24 +237,6 @@ impl Run<'_> {
         Ok(Left::Nothing)
     }
 
-    /// The person's rows in the files of published events. Signs of life go on meanwhile.
-    async fn published(&self) -> Result<Vec<Value>, NotDone> {
-        let warehouse = Warehouse::new(self.dispatch.bucket.clone());
-        let reading = warehouse.rows_of(self.export.workspace, &self.export.person.contacts);
-        tokio::pin!(reading);
-        let mut signs = tokio::time::interval(SIGN_OF_LIFE);
-        let rows = loop {
-            tokio::select! {
-                rows = &mut reading => break rows?,
-                _ = signs.tick() => {
-                    // Whoever else has taken the job reads the same files and writes the same document.
-                    self.dispatch.core.beat_job(&self.command, self.runner, UnixMillis::now()).await?;
-                }
-            }
-        };
-        Ok(rows.into_iter().map(Value::Object).collect())
-    }
-
     async fn drop_parts(&self) -> Result<(), BlobError> {
         for part in 0..self.export.parts {
             self.dispatch.bucket.delete(&key::export_part(self.export.workspace, self.export.id, part)).await?;
@@ -261,8 +245,22 @@ impl Run<'_> {
     }
 }
 
-fn finding(kind: &str, record: Option<Value>) -> Finding {
-    Finding { kind: kind.to_owned(), record }
+/// What can never be read is a finding of its own, and keeps nothing else from being shown. Everything else that is wrong
+/// may pass.
+fn readable<T, E: std::fmt::Display>(
+    kind: &str,
+    object: Option<&str>,
+    done: Result<T, E>,
+    is_permanent: impl FnOnce(&E) -> bool,
+) -> Result<Result<T, Finding>, E> {
+    match done {
+        Ok(done) => Ok(Ok(done)),
+        Err(error) if is_permanent(&error) => {
+            tracing::error!(kind, object, %error, "an export goes on without something that cannot be read");
+            Ok(Err(Finding::unreadable(kind, object)))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// What the person was sent, as the campaign defines it.
@@ -281,6 +279,14 @@ mod tests {
     use shared::id::{ExportId, WorkspaceId};
 
     use super::*;
+
+    #[test]
+    fn what_cannot_be_read_is_a_finding_and_what_does_not_answer_is_an_error() {
+        let read = |done| readable("uploads", Some("k"), done, |error: &&str| *error == "unreadable");
+        assert_eq!(read(Ok(7)), Ok(Ok(7)));
+        assert_eq!(read(Err("unreadable")), Ok(Err(Finding::unreadable("uploads", Some("k")))));
+        assert_eq!(read(Err("throttled")), Err("throttled"));
+    }
 
     #[test]
     fn an_export_does_not_look_into_itself() {

@@ -11,6 +11,7 @@ mod import;
 mod pages;
 mod plan;
 mod probe;
+mod signs;
 
 use std::time::Duration;
 

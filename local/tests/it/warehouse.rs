@@ -244,3 +244,34 @@ async fn who_is_erased_is_in_no_file_and_everything_is_counted_as_before() {
     assert_eq!(warehouse.erase(&BTreeSet::from([gone])).await.unwrap(), Erased::default());
     engines.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_read_keeps_nobody_from_being_shown_and_erased_elsewhere() {
+    let (engines, bucket, warehouse) = empty().await;
+    let mut truth = Truth::default();
+    warehouse.stage(&truth.batch(40)).await.unwrap();
+    warehouse.compact(None).await.unwrap();
+    let people: BTreeSet<ContactId> = ["ctc_01J00000000000000000000003".parse().unwrap()].into();
+    let before = rows(&bucket).await;
+    let damaged = bucket.keys(FILES, None).await.unwrap().remove(0);
+    let is_theirs = |row: &&Read| row.text("contact") == people.first().unwrap().to_string() && row.key != damaged;
+    let theirs = before.iter().filter(is_theirs).count();
+    assert!(theirs > 0);
+
+    bucket.put(&damaged, "not Parquet", "x").await.unwrap();
+    // For the hour of the damaged file: it stays staged.
+    let late = Change { event: event(1_000, NOW), was: None };
+    warehouse.stage(&[(SequenceNumber::new("9999"), late)]).await.unwrap();
+    let broken = "events/staged/date=2026-09-21/hour=16/0.ndjson.zst";
+    bucket.put(broken, "not zstd", "application/zstd").await.unwrap();
+    let unreadable = BTreeSet::from([broken.to_owned(), damaged.clone()]);
+
+    let shown = warehouse.rows_of(WorkspaceId::FIRST, &people).await.unwrap();
+    assert_eq!((shown.rows.len(), &shown.unreadable), (theirs, &unreadable));
+    let erased = warehouse.erase(&people).await.unwrap();
+    assert_eq!((erased.rows, &erased.unreadable), (theirs, &unreadable));
+    let after = warehouse.rows_of(WorkspaceId::FIRST, &people).await.unwrap();
+    assert_eq!((after.rows.len(), after.unreadable), (0, unreadable));
+    assert!(warehouse.compact(None).await.is_err(), "who merges is told");
+    engines.shutdown().await;
+}

@@ -20,7 +20,7 @@ fn other_workspace() -> WorkspaceId {
     WorkspaceId::from_ulid(shared::id::ulid_at(NOW))
 }
 
-fn free(number: u32, ms: i64, alias: Option<&str>) -> Link {
+pub(crate) fn free(number: u32, ms: i64, alias: Option<&str>) -> Link {
     Link {
         v: 1,
         id: LinkId::new(number).unwrap(),

@@ -4,10 +4,13 @@
 use serde_json::{Value, json};
 
 use super::Names;
-use super::object::{Kind, NotErased, Said, is_notification, said};
+use super::object::{Kind, NotErased, Said, is_notification, messages, said};
+use super::owner::Others;
 use super::record::{Whose, narrowed, whose, whose_line};
-use crate::archive;
-use crate::blob::{BlobError, Bucket};
+use super::search::{Object, Search};
+use super::upload::{self, Large};
+use crate::archive::Line;
+use crate::blob::{BlobError, Fetched};
 use crate::phone::Region;
 
 /// One thing that was found.
@@ -29,42 +32,46 @@ impl Found {
     }
 }
 
-/// What one object holds about the people. `region` is the country of numbers without a country code.
+/// What one object holds about the people.
 ///
 /// # Errors
 /// [`NotErased`], for the same reasons.
-pub async fn find(
-    bucket: &Bucket,
-    key: &str,
-    kind: Kind,
-    names: &Names,
-    region: Option<Region>,
-) -> Result<Vec<Found>, NotErased> {
-    match bucket.get(key).await {
-        Ok(body) => find_in(key, kind, names, region, &body),
-        Err(BlobError::NotFound { .. }) => Ok(Vec::new()),
-        Err(error) => Err(error.into()),
-    }
+pub async fn find(search: &Search<'_>, object: &Object, names: &Names) -> Result<Vec<Found>, NotErased> {
+    let (bucket, Object { key, kind, region }) = (search.bucket, object);
+    let body = match bucket.get_up_to(key, search.most_bytes).await {
+        Ok(Fetched::Whole(body)) => body,
+        Ok(Fetched::Larger(stored)) if *kind == Kind::Upload => {
+            return Large { bucket, key, stored: &stored, most_bytes: search.most_bytes }.find(names).await;
+        }
+        Ok(Fetched::Larger(stored)) => return Err(NotErased::TooLarge { bytes: stored.bytes }),
+        Err(BlobError::NotFound { .. }) => return Ok(Vec::new()),
+        Err(error) => return Err(error.into()),
+    };
+    Ok(match kind {
+        Kind::Lines => in_lines(names, key, *region, &body)?,
+        Kind::Archive => {
+            let messages = messages(names, &body)?;
+            let others = Others::of(search.core, search.workspace, messages.iter().map(|(_, said)| said)).await?;
+            in_archive(names, messages, &others)
+        }
+        Kind::Overflow => {
+            let said = said(names, &body);
+            let others = Others::of(search.core, search.workspace, [&said]).await?;
+            message(names, said, is_notification(&body), &others).into_iter().collect()
+        }
+        Kind::Kept => item(names, &body).into_iter().collect(),
+        Kind::Upload => upload::find(names, &body),
+        Kind::Export => export(names, &body).into_iter().collect(),
+    })
 }
 
-fn find_in(key: &str, kind: Kind, names: &Names, region: Option<Region>, body: &[u8]) -> Result<Vec<Found>, NotErased> {
-    Ok(match kind {
-        Kind::Lines if key.ends_with(".json") => lines(names, &serde_json::from_slice::<Vec<Value>>(body)?, None),
-        Kind::Lines => {
-            let parts = body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-            let parsed = parts.map(serde_json::from_slice).collect::<Result<Vec<Value>, _>>()?;
-            lines(names, &parsed, region)
-        }
-        Kind::Archive => in_archive(names, body)?,
-        Kind::Overflow => message(names, body, is_notification(body)).into_iter().collect(),
-        Kind::Kept => item(names, body).into_iter().collect(),
-        Kind::Upload => in_text(names, body),
-        // What an earlier export has shown is not shown again, else each would hold all before it.
-        Kind::Export => {
-            let named = names.are_in_text(&String::from_utf8_lossy(body));
-            named.then(|| Found::Record(json!({}))).into_iter().collect()
-        }
-    })
+fn in_lines(names: &Names, key: &str, region: Option<Region>, body: &[u8]) -> Result<Vec<Found>, NotErased> {
+    if key.ends_with(".json") {
+        return Ok(lines(names, &serde_json::from_slice::<Vec<Value>>(body)?, None));
+    }
+    let parts = body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    let parsed = parts.map(serde_json::from_slice).collect::<Result<Vec<Value>, _>>()?;
+    Ok(lines(names, &parsed, region))
 }
 
 fn lines(names: &Names, lines: &[Value], region: Option<Region>) -> Vec<Found> {
@@ -74,11 +81,10 @@ fn lines(names: &Names, lines: &[Value], region: Option<Region>) -> Vec<Found> {
     found.flatten().collect()
 }
 
-fn in_archive(names: &Names, body: &[u8]) -> Result<Vec<Found>, NotErased> {
+fn in_archive(names: &Names, messages: Vec<(Line, Said)>, others: &Others) -> Vec<Found> {
     let mut found = Vec::new();
-    for (number, line) in (1_u32..).zip(archive::lines(body)?) {
-        let line = line?;
-        let mut one = message(names, &line.body, line.is_of_meta());
+    for (number, (line, said)) in (1_u32..).zip(messages) {
+        let mut one = message(names, said, line.is_of_meta(), others);
         if let Some(Found::Record(record)) = &mut one {
             record["line"] = Value::from(number);
             record["kind"] = Value::from(line.kind);
@@ -87,19 +93,23 @@ fn in_archive(names: &Names, body: &[u8]) -> Result<Vec<Found>, NotErased> {
         }
         found.extend(one);
     }
-    Ok(found)
+    found
 }
 
-/// Of a notification, and of a message that tells of several events, what is theirs; any other message is one person's.
-fn message(names: &Names, body: &[u8], is_notification: bool) -> Option<Found> {
-    let document = match said(names, body) {
+/// Of a notification, and of a message that tells of several events, what is theirs; any other message is one person's. Of
+/// another workspace's nothing.
+fn message(names: &Names, said: Said, is_notification: bool, others: &Others) -> Option<Found> {
+    let mut document = match said {
         Said::Nothing => return None,
         Said::Somewhere => return Some(Found::Withheld),
+        Said::Here(document) if others.have(&document) => return None,
         Said::Here(document) => document,
     };
+    if is_notification {
+        others.set_aside(&mut document);
+    }
     let theirs = if is_notification || document.get("events").is_some() {
         let mut theirs = narrowed(names, &document)?;
-        // Whose the events are is ours to tell, and decides who may see them.
         if let Some(workspace) = document.get("workspace") {
             theirs["workspace"] = workspace.clone();
         }
@@ -121,17 +131,17 @@ fn item(names: &Names, body: &[u8]) -> Option<Found> {
     }
 }
 
-fn in_text(names: &Names, body: &[u8]) -> Vec<Found> {
-    let Ok(text) = std::str::from_utf8(body) else { return Vec::new() };
-    let numbered = (1_u32..).zip(text.lines()).filter(|(_, line)| names.are_in(line));
-    numbered.map(|(number, line)| Found::Record(json!({"line": number, "text": line}))).collect()
+/// What an earlier export has shown is not shown again, else each would hold all before it.
+fn export(names: &Names, body: &[u8]) -> Option<Found> {
+    names.are_in_text(&String::from_utf8_lossy(body)).then(|| Found::Record(json!({})))
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::Person;
     use super::*;
-    use crate::archive::Line;
+    use crate::archive;
+    use crate::id::WorkspaceId;
     use crate::time::UnixMillis;
 
     const OTHER: &str = "60123456780";
@@ -140,8 +150,8 @@ mod tests {
         Names::of([&Person { digits: ["60123456789".to_owned()].into(), ..Person::default() }]).unwrap()
     }
 
-    fn found(key: &str, body: &[u8]) -> Vec<Found> {
-        find_in(key, Kind::of(key).unwrap(), &names(), None, body).unwrap()
+    fn in_object(object: &[u8], others: &Others) -> Vec<Found> {
+        in_archive(&names(), messages(&names(), object).unwrap(), others)
     }
 
     fn line(kind: &str, body: &Value) -> Line {
@@ -165,7 +175,7 @@ mod tests {
             line("told", &told),
             line("click", &json!({"kind": "click", "link": 7, "about": "60123456789"})),
         ]);
-        let found = found("archive/raw/x.ndjson.zst", &object.unwrap());
+        let found = in_object(&object.unwrap(), &Others::new(WorkspaceId::FIRST, []));
         let records: Vec<&Value> = found
             .iter()
             .map(|found| if let Found::Record(record) = found { record } else { panic!("withheld") })
@@ -178,19 +188,32 @@ mod tests {
     }
 
     #[test]
+    fn messages_of_another_workspace_are_not_shown() {
+        let change = |number: &str| json!({"value": {"metadata": {"phone_number_id": number}, "messages": [{"from": "60123456789"}]}});
+        let webhook = |changes: &[Value]| json!({"entry": [{"changes": changes}]});
+        let other = WorkspaceId::new(UnixMillis(1));
+        let object = archive::compress(&[
+            line("meta_webhook", &webhook(&[change("2"), change("1")])),
+            line("meta_webhook", &webhook(&[change("2")])),
+            line("click", &json!({"kind": "click", "workspace": other, "about": "60123456789"})),
+        ]);
+        let found = in_object(&object.unwrap(), &Others::new(WorkspaceId::FIRST, ["2".to_owned()]));
+        let [Found::Record(record)] = &found[..] else { panic!("{found:?}") };
+        assert_eq!(record["body"], webhook(&[change("1")]));
+    }
+
+    #[test]
     fn lines_and_items_of_others_are_withheld_or_not_there() {
         let page = json!([{"seq": 0, "phone": "+60123456789"}, {"seq": 1, "phone": format!("+{OTHER}")}]);
+        let lines = |key: &str, body: &str| in_lines(&names(), key, None, body.as_bytes()).unwrap();
         assert_eq!(
-            found("campaigns/w/c/pages/000000.json", page.to_string().as_bytes()),
+            lines("campaigns/w/c/pages/000000.json", &page.to_string()),
             [Found::Record(json!({"line": 1, "record": page[0]}))]
         );
         let mention = format!("{{\"phone\":\"+{OTHER}\",\"name\":\"60123456789\"}}\n");
-        assert_eq!(found("imports/w/i/accepted/000000.ndjson", mention.as_bytes()), [Found::Withheld]);
-        let csv = format!("phone\n60123456789\n{OTHER}\n");
-        let expected = json!({"line": 2, "text": "60123456789"});
-        assert_eq!(found("uploads/w/u", csv.as_bytes()), [Found::Record(expected)]);
-        let item = json!({"from": OTHER, "text": "60123456789"});
-        assert_eq!(found("kept/2026-09-21/e.json", item.to_string().as_bytes()), [Found::Withheld]);
-        assert_eq!(found("exports/w/e/export.json", b"60123456789"), [Found::Record(json!({}))]);
+        assert_eq!(lines("imports/w/i/accepted/000000.ndjson", &mention), [Found::Withheld]);
+        let of_other = json!({"from": OTHER, "text": "60123456789"});
+        assert_eq!(item(&names(), of_other.to_string().as_bytes()), Some(Found::Withheld));
+        assert_eq!(export(&names(), b"60123456789"), Some(Found::Record(json!({}))));
     }
 }

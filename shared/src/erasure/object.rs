@@ -6,11 +6,15 @@ use std::ops::BitOr;
 use serde_json::Value;
 
 use super::Names;
+use super::owner::{Others, put_back};
 use super::record::{blank, erase_from_notification, erase_line, names_in};
+use super::search::{Object, Search};
+use super::upload::{self, Large};
 use crate::archive::{self, Line, UnreadableLine};
-use crate::blob::{BlobError, Bucket};
+use crate::blob::{BlobError, Fetched};
 use crate::phone::Region;
 use crate::queue::Inbound;
+use crate::store::StoreError;
 
 /// What a key holds, as far as an erasure is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,53 +76,82 @@ pub enum NotErased {
     /// It cannot be compressed again.
     #[error("an object cannot be compressed")]
     Compression(#[from] std::io::Error),
+    /// The table, which knows whose a message is.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// It is larger than such an object ever is, or a line of a file is, so nobody can look through it.
+    #[error("an object of {bytes} bytes cannot be looked through")]
+    TooLarge {
+        /// Its size.
+        bytes: u64,
+    },
+    /// The disk is full.
+    #[error("no room to write an object again")]
+    Disk(#[source] std::io::Error),
 }
 
 impl NotErased {
     /// Whether trying again is of no use: the object is there, and cannot be read.
     #[must_use]
     pub const fn is_permanent(&self) -> bool {
-        !matches!(self, Self::Blob(_))
+        match self {
+            Self::Blob(_) | Self::Disk(_) => false,
+            Self::Store(error) => error.is_permanent(),
+            Self::Archive(_) | Self::Json(_) | Self::Compression(_) | Self::TooLarge { .. } => true,
+        }
     }
 }
 
 /// What becomes of an object's bytes.
 #[derive(Debug, PartialEq, Eq)]
-enum Next {
+pub(super) enum Next {
     Stays,
     Becomes(Vec<u8>),
     Goes,
 }
 
-/// Takes the people out of one object. Whether they were in it. `region` is the country of numbers without a country code.
+/// Takes the people out of one object. Whether they were in it.
 ///
 /// # Errors
 /// [`NotErased`].
-pub async fn erase(
-    bucket: &Bucket,
-    key: &str,
-    kind: Kind,
-    names: &Names,
-    region: Option<Region>,
-) -> Result<bool, NotErased> {
-    let body = match bucket.get(key).await {
-        Ok(body) => body,
+pub async fn erase(search: &Search<'_>, object: &Object, names: &Names) -> Result<bool, NotErased> {
+    let (bucket, Object { key, kind, region }) = (search.bucket, object);
+    let body = match bucket.get_up_to(key, search.most_bytes).await {
+        Ok(Fetched::Whole(body)) => body,
+        Ok(Fetched::Larger(stored)) => {
+            return match kind {
+                Kind::Upload => {
+                    Large { bucket, key, stored: &stored, most_bytes: search.most_bytes }.erase(names).await
+                }
+                // Unread, for it can be asked for again at any time.
+                Kind::Export => bucket.delete(key).await.map(|()| true).map_err(NotErased::from),
+                _ => Err(NotErased::TooLarge { bytes: stored.bytes }),
+            };
+        }
         Err(BlobError::NotFound { .. }) => return Ok(false),
         Err(error) => return Err(error.into()),
     };
     let next = match kind {
         Kind::Lines if key.ends_with(".json") => of_page(names, &body)?,
-        Kind::Lines => of_lines(names, &body, region)?,
-        Kind::Archive => of_archive(names, &body)?,
-        Kind::Overflow => of_overflow(names, &body)?,
+        Kind::Lines => of_lines(names, &body, *region)?,
+        Kind::Archive => {
+            let messages = messages(names, &body)?;
+            let others = Others::of(search.core, search.workspace, messages.iter().map(|(_, said)| said)).await?;
+            of_archive(names, messages, &others)?
+        }
+        Kind::Overflow => {
+            let said = said(names, &body);
+            let others = Others::of(search.core, search.workspace, [&said]).await?;
+            of_message(names, said, is_notification(&body), &others)
+        }
         Kind::Kept | Kind::Export => of_text(names, &body, Next::Goes),
-        Kind::Upload => of_upload(names, &body),
+        Kind::Upload => upload::erased(names, &body),
     };
     match next {
         Next::Stays => Ok(false),
         Next::Goes => bucket.delete(key).await.map(|()| true).map_err(NotErased::from),
         Next::Becomes(body) => {
-            let content_type = if kind == Kind::Archive { "application/zstd" } else { "application/octet-stream" };
+            let content_type = if *kind == Kind::Archive { "application/zstd" } else { "application/octet-stream" };
             bucket.put(key, body, content_type).await?;
             Ok(true)
         }
@@ -143,14 +176,22 @@ fn of_lines(names: &Names, body: &[u8], region: Option<Region>) -> Result<Next, 
     Ok(if changed { Next::Becomes(next) } else { Next::Stays })
 }
 
+/// The messages of an object of the archive, and what each says of the people.
+pub(super) fn messages(names: &Names, body: &[u8]) -> Result<Vec<(Line, Said)>, UnreadableLine> {
+    let with_said = |line: Line| {
+        let said = said(names, &line.body);
+        (line, said)
+    };
+    archive::lines(body)?.map(|line| line.map(with_said)).collect()
+}
+
 /// A notification loses what it tells of the person, a click its fields that name them, and what pages and servers tell the
 /// events that do: a message of which nothing is left goes.
-fn of_archive(names: &Names, body: &[u8]) -> Result<Next, NotErased> {
+fn of_archive(names: &Names, messages: Vec<(Line, Said)>, others: &Others) -> Result<Next, NotErased> {
     let mut lines = Vec::new();
     let mut changed = false;
-    for line in archive::lines(body)? {
-        let line = line?;
-        match of_message(names, &line.body, line.is_of_meta()) {
+    for (line, said) in messages {
+        match of_message(names, said, line.is_of_meta(), others) {
             Next::Stays => lines.push(line),
             Next::Becomes(body) => {
                 changed = true;
@@ -164,10 +205,6 @@ fn of_archive(names: &Names, body: &[u8]) -> Result<Next, NotErased> {
         (true, true) => Next::Goes,
         (true, false) => Next::Becomes(archive::compress(&lines)?),
     })
-}
-
-fn of_overflow(names: &Names, body: &[u8]) -> Result<Next, NotErased> {
-    Ok(of_message(names, body, is_notification(body)))
 }
 
 /// Whether a body that was too large for its queue is Meta's own, and no message of ours.
@@ -197,16 +234,21 @@ pub(super) fn said(names: &Names, body: &[u8]) -> Said {
     }
 }
 
-fn of_message(names: &Names, body: &[u8], is_notification: bool) -> Next {
-    let mut document = match said(names, body) {
+fn of_message(names: &Names, said: Said, is_notification: bool, others: &Others) -> Next {
+    let mut document = match said {
         Said::Nothing => return Next::Stays,
         // Better too much than too little.
         Said::Somewhere => return Next::Goes,
+        Said::Here(document) if others.have(&document) => return Next::Stays,
         Said::Here(document) => document,
     };
     if is_notification {
-        erase_from_notification(names, &mut document);
-        blank(names, &mut document);
+        let aside = others.set_aside(&mut document);
+        let lost_records = erase_from_notification(names, &mut document);
+        if !blank(names, &mut document) && !lost_records {
+            return Next::Stays;
+        }
+        put_back(&mut document, aside);
     } else if document["kind"] == "click" {
         // A click is nobody's without its recipient.
         if let Value::Object(fields) = &mut document {
@@ -231,22 +273,13 @@ fn of_text(names: &Names, body: &[u8], named: Next) -> Next {
     if names.are_in_text(&String::from_utf8_lossy(body)) { named } else { Next::Stays }
 }
 
-/// The lines of a file that name the person go; the others stay as they are.
-fn of_upload(names: &Names, body: &[u8]) -> Next {
-    let Ok(text) = std::str::from_utf8(body) else { return Next::Stays };
-    if !names.are_in(text) {
-        return Next::Stays;
-    }
-    let kept = text.split_inclusive('\n').filter(|line| !names.are_in(line));
-    Next::Becomes(kept.collect::<String>().into_bytes())
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::super::Person;
     use super::*;
+    use crate::id::WorkspaceId;
     use crate::time::UnixMillis;
 
     fn names() -> Names {
@@ -256,6 +289,18 @@ mod tests {
     fn line(kind: &str, body: &Value) -> Line {
         let (received_at, message) = (UnixMillis(7), "m".to_owned());
         Line { kind: kind.to_owned(), received_at, message, body: body.to_string().into() }
+    }
+
+    fn nobody_else() -> Others {
+        Others::new(WorkspaceId::FIRST, [])
+    }
+
+    fn in_object(names: &Names, object: &[u8], others: &Others) -> Next {
+        of_archive(names, messages(names, object).unwrap(), others).unwrap()
+    }
+
+    fn in_message(body: &str) -> Next {
+        of_message(&names(), said(&names(), body.as_bytes()), false, &nobody_else())
     }
 
     #[test]
@@ -276,15 +321,36 @@ mod tests {
             line("collected", &json!({"kind": "collected", "phone": "60123456789"})),
         ];
         let object = archive::compress(&[written.as_slice(), others.as_slice()].concat()).unwrap();
-        let Next::Becomes(next) = of_archive(&names(), &object).unwrap() else { panic!("not changed") };
+        let Next::Becomes(next) = in_object(&names(), &object, &nobody_else()) else { panic!("not changed") };
         let left: Vec<Line> = archive::lines(&next).unwrap().map(Result::unwrap).collect();
         let bodies: Vec<Value> = left.iter().map(|line| serde_json::from_slice(&line.body).unwrap()).collect();
         assert_eq!(bodies[0], webhook(&["60123456780"]));
         assert_eq!(bodies[1], json!({"kind": "click", "link": 7, "about": "erased"}));
         assert_eq!(left[2..], others);
-        assert_eq!(of_archive(&names(), &next).unwrap(), Next::Stays);
+        assert_eq!(in_object(&names(), &next, &nobody_else()), Next::Stays);
         let only_them = archive::compress(&written[2..]).unwrap();
-        assert_eq!(of_archive(&names(), &only_them).unwrap(), Next::Goes);
+        assert_eq!(in_object(&names(), &only_them, &nobody_else()), Next::Goes);
+    }
+
+    #[test]
+    fn messages_of_another_workspace_stay_as_they_are() {
+        let change = |number: &str| json!({"value": {"metadata": {"phone_number_id": number}, "messages": [{"from": "60123456789"}]}});
+        let erased = json!({"value": {"metadata": {"phone_number_id": "1"}, "messages": []}});
+        let webhook = |changes: &[Value]| json!({"entry": [{"changes": changes}]});
+        let of_workspace = |workspace: WorkspaceId| {
+            line("collected", &json!({"kind": "collected", "workspace": workspace, "phone": "60123456789"}))
+        };
+        let other = WorkspaceId::new(UnixMillis(1));
+        let theirs = [line("meta_webhook", &webhook(&[change("2")])), of_workspace(other)];
+        let ours = [line("meta_webhook", &webhook(&[change("2"), change("1")])), of_workspace(WorkspaceId::FIRST)];
+        let others = Others::new(WorkspaceId::FIRST, ["2".to_owned()]);
+        let object = archive::compress(&[theirs.as_slice(), ours.as_slice()].concat()).unwrap();
+        let Next::Becomes(next) = in_object(&names(), &object, &others) else { panic!("not changed") };
+        let left: Vec<Line> = archive::lines(&next).unwrap().map(Result::unwrap).collect();
+        assert_eq!(left[..2], theirs);
+        assert_eq!(left.len(), 3);
+        assert_eq!(serde_json::from_slice::<Value>(&left[2].body).unwrap(), webhook(&[change("2"), erased]));
+        assert_eq!(in_object(&names(), &next, &others), Next::Stays);
     }
 
     #[test]
@@ -293,14 +359,14 @@ mod tests {
         let told = |events: &[Value]| json!({"kind": "told", "id": "x", "events": events});
         let [theirs, others] = [event("+60123456789"), event("+60123456780")];
         let message = told(&[others.clone(), theirs.clone(), others.clone()]).to_string();
-        let Next::Becomes(next) = of_message(&names(), message.as_bytes(), false) else { panic!("not narrowed") };
+        let Next::Becomes(next) = in_message(&message) else { panic!("not narrowed") };
         let next: Value = serde_json::from_slice(&next).unwrap();
         assert_eq!(next, told(&[others.clone(), Value::Null, others.clone()]));
-        assert_eq!(of_message(&names(), next.to_string().as_bytes(), false), Next::Stays);
+        assert_eq!(in_message(&next.to_string()), Next::Stays);
         let only_them = told(&[theirs.clone(), Value::Null]).to_string();
-        assert_eq!(of_message(&names(), only_them.as_bytes(), false), Next::Goes);
+        assert_eq!(in_message(&only_them), Next::Goes);
         let elsewhere = json!({"kind": "collected", "user_agent": "60123456789", "events": [others]}).to_string();
-        assert_eq!(of_message(&names(), elsewhere.as_bytes(), false), Next::Goes, "better too much than too little");
+        assert_eq!(in_message(&elsewhere), Next::Goes, "better too much than too little");
     }
 
     #[test]
@@ -310,7 +376,7 @@ mod tests {
         let of_others = line("collected", &json!({"kind": "collected", "events": [{"name": "guest", "phone": "7"}]}));
         let theirs = line("collected", &json!({"kind": "collected", "events": [{"anonymous_id": "guest"}]}));
         let object = archive::compress(&[of_others.clone(), theirs]).unwrap();
-        let Next::Becomes(next) = of_archive(&names, &object).unwrap() else { panic!("not changed") };
+        let Next::Becomes(next) = in_object(&names, &object, &nobody_else()) else { panic!("not changed") };
         assert_eq!(archive::lines(&next).unwrap().next().unwrap().unwrap(), of_others);
         assert_eq!(of_text(&names, br#"{"kind":"guest"}"#, Next::Goes), Next::Stays);
     }
@@ -322,21 +388,18 @@ mod tests {
         let text = String::from_utf8(next).unwrap();
         assert!(!text.contains("60123456789") && text.contains("\"phone\":\"7\""), "{text}");
         assert_eq!(text.lines().count(), 2, "places are kept");
-        let Next::Becomes(next) = of_upload(&names(), b"phone,name\n60123456789,A\n60123456780,B\n") else {
-            panic!("not changed")
-        };
-        assert_eq!(next, b"phone,name\n60123456780,B\n");
     }
 
     #[test]
     fn an_object_that_cannot_be_read_is_told_from_a_bucket_that_does_not_answer() {
-        for unreadable in
-            [of_page(&names(), b"{").err(), of_lines(&names(), b"x", None).err(), of_archive(&names(), b"x").err()]
-        {
+        let of_archive = messages(&names(), b"x").err().map(NotErased::from);
+        let too_large = Some(NotErased::TooLarge { bytes: 1 });
+        for unreadable in [of_page(&names(), b"{").err(), of_lines(&names(), b"x", None).err(), of_archive, too_large] {
             assert!(unreadable.unwrap().is_permanent());
         }
         let gone = BlobError::NotFound { key: "k".to_owned() };
         assert!(!NotErased::from(gone).is_permanent());
+        assert!(!NotErased::Disk(std::io::ErrorKind::StorageFull.into()).is_permanent());
     }
 
     #[test]

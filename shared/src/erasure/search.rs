@@ -11,6 +11,9 @@ use crate::store::{Core, Row, StoreError};
 /// Objects looked at between two signs of life.
 const OBJECTS_AT_ONCE: usize = 200;
 
+/// Objects up to this size are held in memory as a whole; all are that are not files of somebody's or exports.
+pub const MOST_BYTES: u64 = 64 << 20;
+
 /// What is looked through.
 #[derive(Clone, Copy, Debug)]
 pub struct Search<'a> {
@@ -20,6 +23,8 @@ pub struct Search<'a> {
     pub bucket: &'a Bucket,
     /// Whose people are looked for.
     pub workspace: WorkspaceId,
+    /// The most that is held in memory of an object: [`MOST_BYTES`].
+    pub most_bytes: u64,
 }
 
 /// An object that may hold something about people.

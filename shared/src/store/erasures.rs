@@ -37,16 +37,28 @@ impl Row {
     /// Whether it is of this workspace, or of none that is known.
     #[must_use]
     pub fn concerns(&self, workspace: WorkspaceId) -> bool {
-        match self.key.pk.strip_prefix("WS#").and_then(|rest| rest.split('#').next()) {
-            Some(keys::UNROUTED) | None => true,
-            Some(owner) => owner == workspace.to_string(),
-        }
+        let owner = match self.key.pk.strip_prefix("WS#") {
+            Some(rest) => rest.split('#').next().filter(|owner| *owner != keys::UNROUTED),
+            // The link's own row has the alias as well, and says whose it is.
+            None if self.key.sk == keys::LINK_ALIAS => return false,
+            None => self.item.get("workspace").and_then(|owner| owner.as_s().ok()).map(String::as_str),
+        };
+        owner.is_none_or(|owner| owner == workspace.to_string())
     }
 
     /// Whether it names one of them and is not to do so once they are erased.
     #[must_use]
     pub fn names(&self, names: &Names) -> bool {
-        fate(&self.key).1 != Fate::Stays && self.mentions(names)
+        !matches!(fate(&self.key).1, Fate::Stays | Fate::Left(_)) && self.mentions(names)
+    }
+
+    /// What it defines, if it names one of them and an erasure leaves it as it is.
+    #[must_use]
+    pub fn left(&self, names: &Names) -> Option<&'static str> {
+        match fate(&self.key).1 {
+            Fate::Left(what) if self.mentions(names) => Some(what),
+            _ => None,
+        }
     }
 
     /// Whether it names one of them, also where an erasure leaves it: an export shows that as well.
@@ -61,6 +73,9 @@ impl Row {
 pub(super) enum Fate {
     /// It names people by our ids only, and says what was done: it stays.
     Stays,
+    /// The operator's own, which everybody gets or is led by, such as a message or the address of a link: it is of no
+    /// single person, so it stays, and a report counts it under this name.
+    Left(&'static str),
     /// It is removed.
     Goes,
     /// The flags and times stay, for the counters rest on them.
@@ -75,29 +90,46 @@ pub(super) enum Fate {
 /// somebody: a new kind of row is thus never forgotten, and has to say so here if it is to stay.
 pub(super) fn fate(keys::Key { pk, sk }: &keys::Key) -> (&'static str, Fate) {
     let mut parts = pk.split('#');
-    let kind = if parts.next() == Some("WS") { parts.nth(1) } else { None };
+    // Of a workspace the kind stands behind its id.
+    match (parts.next(), parts.nth(1)) {
+        (Some("WS"), Some(kind)) => in_workspace(kind, sk),
+        (Some(keys::DUE_PK), _) if sk.starts_with(keys::JOB_PREFIX) => ("jobs", Fate::Goes),
+        (Some("LINK"), _) => ("definitions", Fate::Left("links")),
+        (Some("ROUTE"), _) => ("definitions", Fate::Left("accounts")),
+        (Some("WRITE_KEY"), _) => ("definitions", Fate::Left("write_keys")),
+        _ => ("definitions", Fate::Left("others")),
+    }
+}
+
+fn in_workspace(kind: &str, sk: &str) -> (&'static str, Fate) {
     match kind {
-        Some("ATTEMPTS") => ("attempts", Fate::Attempt),
-        Some("ACTIVITY") => ("events", Fate::Click),
-        Some("ALIAS") if sk.starts_with(keys::TOUCH_PREFIX) => ("touches", Fate::Goes),
-        Some("ALIAS") => ("aliases", Fate::Goes),
-        Some("CONTACT") if sk.starts_with(keys::CONVERSATION_PREFIX) => ("conversations", Fate::Goes),
+        "ATTEMPTS" => ("attempts", Fate::Attempt),
+        "ACTIVITY" => ("events", Fate::Click),
+        "ALIAS" if sk.starts_with(keys::TOUCH_PREFIX) => ("touches", Fate::Goes),
+        "ALIAS" => ("aliases", Fate::Goes),
+        "CONTACT" if sk.starts_with(keys::CONVERSATION_PREFIX) => ("conversations", Fate::Goes),
         // The identifiers among them, and that a word for or against messages was answered.
-        Some("CONTACT") => ("contacts", Fate::Goes),
-        Some("CONTACTS_BY_NAME" | "CONTACTS_BY_TAG" | "CONTACTS_BY_PERSONA") => ("found_by", Fate::Goes),
+        "CONTACT" => ("contacts", Fate::Goes),
+        "CONTACTS_BY_NAME" | "CONTACTS_BY_TAG" | "CONTACTS_BY_PERSONA" => ("found_by", Fate::Goes),
         // What is posted to others names the person by our id; a parcel that finds no delivery posts none.
-        Some("DELIVERY") => ("deliveries", Fate::Goes),
+        "DELIVERY" => ("deliveries", Fate::Goes),
         // The replies to requests that may be repeated.
-        Some("IDEMPOTENCY") => ("replies", Fate::Goes),
-        Some("EXPORT") => ("exports", Fate::Goes),
+        "IDEMPOTENCY" => ("replies", Fate::Goes),
+        "EXPORT" => ("exports", Fate::Goes),
         // Hashes and times; they name somebody only by accident.
-        Some("EVENT_ID" | "SEEN") => ("first_sights", Fate::Goes),
-        Some("AUDIT") => ("audit", Fate::Stays),
-        Some("ERASURES") => ("erasures", Fate::Stays),
-        Some("ACCOUNT" | "CAMPAIGN" | "IMPORT" | "MEDIA" | "WABA" | "SETTINGS" | "WEBHOOKS") | None => {
-            ("definitions", Fate::Blanked)
-        }
-        Some(_) => ("others", Fate::Goes),
+        "EVENT_ID" | "SEEN" => ("first_sights", Fate::Goes),
+        "AUDIT" => ("audit", Fate::Stays),
+        "ERASURES" => ("erasures", Fate::Stays),
+        "CAMPAIGN" if sk.starts_with(keys::PAGE_PREFIX) => ("definitions", Fate::Blanked),
+        "IMPORT" => ("definitions", Fate::Blanked),
+        "CAMPAIGN" => ("definitions", Fate::Left("campaigns")),
+        "ACCOUNT" | "PORTFOLIO" => ("definitions", Fate::Left("accounts")),
+        "LINKS" => ("definitions", Fate::Left("links")),
+        "MEDIA" | "MEDIA_SHA256" => ("definitions", Fate::Left("media")),
+        "SETTINGS" => ("definitions", Fate::Left("settings")),
+        "WABA" => ("definitions", Fate::Left("templates")),
+        "WEBHOOKS" => ("definitions", Fate::Left("webhooks")),
+        _ => ("others", Fate::Goes),
     }
 }
 
@@ -295,7 +327,7 @@ impl Core {
     pub async fn erase_row(&self, names: &Names, row: &Row, now: UnixMillis) -> Result<(), StoreError> {
         let key_names = names.are_in_key(&row.key.pk) || names.are_in_key(&row.key.sk);
         let update = match fate(&row.key).1 {
-            Fate::Stays => return Ok(()),
+            Fate::Stays | Fate::Left(_) => return Ok(()),
             Fate::Goes => return self.remove_row(row.key.clone()).await,
             Fate::Click => match row.item.get("type").and_then(|kind| kind.as_s().ok()).map(String::as_str) {
                 Some("link.clicked") => click(),

@@ -47,7 +47,8 @@ impl Row {
         if kind == "replies" || self.is_anothers(names, contacts, &item) {
             return Ok(Some(Shown::Withheld));
         }
-        let mut record = if fate == Fate::Blanked { only_named(names, item) } else { with_dates(item) };
+        let is_about_others = matches!(fate, Fate::Blanked | Fate::Left(_));
+        let mut record = if is_about_others { only_named(names, item) } else { with_dates(item) };
         record.insert("key".to_owned(), json!({"pk": self.key.pk, "sk": self.key.sk}));
         if let Some(key) = keys::read_attempt(&self.key.pk, &self.key.sk) {
             record.insert("campaign".to_owned(), json!(key.campaign));
@@ -274,6 +275,13 @@ mod tests {
             "key": {"pk": import.pk, "sk": import.sk},
         });
         assert_eq!(shown(import, &row), Some(Shown::Record(expected)));
+        let campaign = keys::campaign(WorkspaceId::FIRST, "cmp_01J00000000000000000000000".parse().unwrap());
+        let row = json!({"name": "x", "links": [{"url": "https://wa.me/60123456789"}]});
+        let expected = json!({
+            "named_in": [{"at": "/links/0/url", "text": "https://wa.me/60123456789"}],
+            "key": {"pk": campaign.pk, "sk": campaign.sk},
+        });
+        assert_eq!(shown(campaign, &row), Some(Shown::Record(expected)), "also what an erasure leaves");
     }
 
     #[test]

@@ -7,7 +7,10 @@ use crate::attempt::{AttemptKey, Seq, Shard};
 use crate::campaign::PageNumber;
 use crate::contact::alias::Alias;
 use crate::erasure::Person;
-use crate::id::{AuditId, CampaignId, DeliveryId, EventId, MediaId, UploadId, WebhookId};
+use crate::id::{AuditId, CampaignId, DeliveryId, EventId, MediaId, TrackedLinkId, UploadId, WebhookId, WriteKeyId};
+use crate::link::alias::LinkAlias;
+use crate::link::code::LinkId;
+use crate::link::domain::{DomainName, Site};
 use crate::store::keys::{self, Key};
 
 const WORKSPACE: WorkspaceId = WorkspaceId::FIRST;
@@ -62,20 +65,55 @@ fn about_the_person() -> Vec<(&'static str, Fate, Row)> {
         ("first_sights", Fate::Goes, row(keys::first_seen(Some(WORKSPACE), None, "h"), &[("x", DIGITS)])),
         ("first_sights", Fate::Goes, row(keys::first_seen(None, None, "h"), &[("x", DIGITS)])),
         ("others", Fate::Goes, row(keys::expected_upload(WORKSPACE, UploadId::new(at)), &[("x", DIGITS)])),
-        ("definitions", Fate::Blanked, row(keys::campaign(WORKSPACE, campaign), &[("name", "for 60123456789")])),
         ("definitions", Fate::Blanked, row(keys::page(WORKSPACE, campaign, PageNumber(0)), &phone)),
         ("definitions", Fate::Blanked, row(keys::import(WORKSPACE, crate::id::ImportId::new(at)), &phone)),
-        ("definitions", Fate::Blanked, row(keys::account(WORKSPACE, account), &phone)),
-        ("definitions", Fate::Blanked, row(keys::throttle(WORKSPACE, account), &phone)),
-        ("definitions", Fate::Blanked, row(keys::probes(WORKSPACE, account, "2026-09-21"), &phone)),
-        ("definitions", Fate::Blanked, row(keys::media(WORKSPACE, MediaId::new(at)), &phone)),
-        ("definitions", Fate::Blanked, row(keys::template(WORKSPACE, "1", "n", "en"), &phone)),
-        ("definitions", Fate::Blanked, row(keys::consent_settings(WORKSPACE), &phone)),
-        ("definitions", Fate::Blanked, row(keys::webhook(WORKSPACE, WebhookId::new(at)), &phone)),
-        ("definitions", Fate::Blanked, row(keys::endpoint(WORKSPACE, WebhookId::new(at)), &phone)),
-        ("definitions", Fate::Blanked, row(keys::number_route("1"), &phone)),
-        ("definitions", Fate::Blanked, named(keys::job(format_args!("EXPORT#{}", contact())))),
+        ("jobs", Fate::Goes, named(keys::job(format_args!("EXPORT#{}", contact())))),
     ]
+}
+
+/// A row at each kind of key under which the operator has laid something down for everybody, with what it is; it names the
+/// person.
+fn definitions() -> Vec<(&'static str, Row)> {
+    let at = UnixMillis(1_790_000_000_000);
+    let account = "acc_01J00000000000000000000000".parse().unwrap();
+    let campaign: CampaignId = "cmp_01J00000000000000000000000".parse().unwrap();
+    let domain = DomainName::parse("go.shop.example").unwrap();
+    let link = LinkId::new(7).unwrap();
+    let named = |key: Key| row(key, &[("text", "https://wa.me/60123456789")]);
+    vec![
+        ("campaigns", named(keys::campaign(WORKSPACE, campaign))),
+        ("accounts", named(keys::account(WORKSPACE, account))),
+        ("accounts", named(keys::throttle(WORKSPACE, account))),
+        ("accounts", named(keys::probes(WORKSPACE, account, "2026-09-21"))),
+        ("accounts", named(keys::portfolio(WORKSPACE, DIGITS))),
+        ("accounts", named(keys::number_route("1"))),
+        ("accounts", named(keys::waba_route("1", account))),
+        ("links", named(keys::link(link))),
+        ("links", named(keys::link_domain(&domain))),
+        ("links", named(keys::free_link(WORKSPACE, TrackedLinkId::new(at)))),
+        ("media", named(keys::media(WORKSPACE, MediaId::new(at)))),
+        ("media", named(keys::media_by_hash(WORKSPACE, "h"))),
+        ("settings", named(keys::consent_settings(WORKSPACE))),
+        ("settings", named(keys::default_link_domain(WORKSPACE))),
+        ("templates", named(keys::template(WORKSPACE, "1", "n", "en"))),
+        ("webhooks", named(keys::webhook(WORKSPACE, WebhookId::new(at)))),
+        ("webhooks", named(keys::endpoint(WORKSPACE, WebhookId::new(at)))),
+        ("write_keys", named(keys::write_key(WriteKeyId::new(at)))),
+        ("others", named(keys::due(campaign))),
+    ]
+}
+
+#[test]
+fn what_goes_to_everybody_stays_as_it_is_and_is_counted() {
+    for (what, row) in definitions() {
+        assert_eq!((row.kind(), row.left(&names())), ("definitions", Some(what)), "{:?}", row.key);
+        assert!(!row.names(&names()) && row.mentions(&names()) && row.concerns(WORKSPACE), "{:?}", row.key);
+        let unnamed = Row { item: row.key.clone().item(), ..row };
+        assert_eq!(unnamed.left(&names()), names().are_in_key(&unnamed.key.pk).then_some(what));
+    }
+    for (_, _, row) in about_the_person() {
+        assert_eq!(row.left(&names()), None, "{:?}", row.key);
+    }
 }
 
 #[test]
@@ -102,6 +140,11 @@ fn a_row_of_another_workspace_is_not_looked_at() {
     assert!(!row(keys::contact(other, contact()), &[]).concerns(WORKSPACE));
     let id: EventId = id_of(UnixMillis(1), &["x"]);
     assert!(row(keys::event(None, None, id, UnixMillis(1)), &[]).concerns(WORKSPACE));
+    let link = keys::link(LinkId::new(7).unwrap());
+    assert!(!row(link.clone(), &[("workspace", &other.to_string())]).concerns(WORKSPACE));
+    assert!(row(link, &[("workspace", &WORKSPACE.to_string())]).concerns(WORKSPACE));
+    let alias = keys::link_alias(&Site::Shared, &LinkAlias::parse("call-60123456789").unwrap());
+    assert!(!row(alias, &[]).concerns(WORKSPACE), "its link tells whose it is");
 }
 
 #[test]

@@ -47,6 +47,9 @@ pub fn link(link: LinkId) -> Key {
     Key::new(format!("LINK#{}", link.get()), "LINK")
 }
 
+/// Sort key of the row that tells which link an alias leads to.
+pub const LINK_ALIAS: &str = "LINK_ALIAS";
+
 /// Which link an alias leads to.
 #[must_use]
 pub fn link_alias(site: &Site, alias: &LinkAlias) -> Key {
@@ -54,7 +57,7 @@ pub fn link_alias(site: &Site, alias: &LinkAlias) -> Key {
         Site::Shared => "SHARED".to_owned(),
         Site::Own { workspace, domain } => format!("{workspace}#{domain}"),
     };
-    Key::new(format!("LINK#ALIAS#{scope}#{alias}"), "LINK_ALIAS")
+    Key::new(format!("LINK#ALIAS#{scope}#{alias}"), LINK_ALIAS)
 }
 
 /// Whose a domain for short links is.
