@@ -124,7 +124,7 @@ fn in_workspace(kind: &str, sk: &str) -> (&'static str, Fate) {
         "IMPORT" => ("definitions", Fate::Blanked),
         "CAMPAIGN" => ("definitions", Fate::Left("campaigns")),
         "ACCOUNT" | "PORTFOLIO" => ("definitions", Fate::Left("accounts")),
-        "LINKS" => ("definitions", Fate::Left("links")),
+        "LINKS" | "LINK_DOMAINS" | "REMOVED_LINK_DOMAINS" => ("definitions", Fate::Left("links")),
         "MEDIA" | "MEDIA_SHA256" => ("definitions", Fate::Left("media")),
         "SETTINGS" => ("definitions", Fate::Left("settings")),
         "WABA" => ("definitions", Fate::Left("templates")),
