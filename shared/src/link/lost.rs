@@ -48,7 +48,7 @@ mod tests {
 
     use super::*;
     use crate::attempt::{Seq, Shard};
-    use crate::id::{EventId, WorkspaceId};
+    use crate::id::WorkspaceId;
     use crate::link::code::{KeyId, LinkId};
     use crate::time::UnixMillis;
 
@@ -76,7 +76,7 @@ mod tests {
 
     fn click() -> Click {
         let at = UnixMillis(1_790_000_000_123);
-        let stored = serde_json::json!({"id": EventId::new(at), "link": LinkId::new(7).unwrap(), "workspace": WorkspaceId::FIRST,
+        let stored = serde_json::json!({"id": "evt_01M3250V3VGPSSVBTG0MBSQZT7", "link": LinkId::new(7).unwrap(), "workspace": WorkspaceId::FIRST,
             "recipient": (Shard(3), Seq(99)), "at": at, "method": "GET", "user_agent": "Mozilla/5.0 (\"quoted\" {brace})",
             "ip": "192.0.2.7", "country": "DE", "prefetch": true});
         serde_json::from_value(stored).unwrap()
