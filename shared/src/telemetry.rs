@@ -1,7 +1,8 @@
 //! Structured logs: one JSON object a line on standard output, where Lambda picks them up.
 //!
 //! What may be logged: ids of ours, counts, durations, error codes. What may not: phone numbers, names, message
-//! bodies, tokens, IP addresses, link codes, wamids (they contain the phone number).
+//! bodies, tokens, IP addresses, link codes, wamids (they contain the phone number). A click that was not queued is logged with
+//! its user agent and place, for its line is all that is left of it ([`crate::link::lost`]).
 
 use tracing_subscriber::EnvFilter;
 

@@ -174,11 +174,12 @@ async fn send_on(
 }
 
 /// The answer to a browser that fetches before anybody has tapped. With the destination in hand it would lead there by itself
-/// at the tap, which we would never hear of; a failure it throws away, and asks again (seen in Chromium 156, for prefetches
-/// and prerenders).
+/// at the tap, which we would never hear of; an error it throws away, and asks again (seen in Chromium 156, for prefetches
+/// and prerenders). It is one of those that CloudFront does not keep when told so; a 503 it would answer the tap with
+/// (Amazon CloudFront, "Control how long CloudFront caches errors").
 fn wait_for_the_person() -> Response<Body> {
     let mut response = Response::new(Body::Empty);
-    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    *response.status_mut() = StatusCode::NOT_IMPLEMENTED;
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }

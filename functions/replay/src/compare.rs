@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Serialize};
+use shared::rollup::Counts;
+use shared::rollup::click::without_rare_names;
 use shared::store::Item;
 use shared::store::keys::Key;
 use shared::store::whole::{WholeTable, key_of};
@@ -17,6 +19,10 @@ const ROWS: usize = 500;
 /// Attributes that say nothing about what is known: which of several copies in the archive a row was made of, how often a
 /// row was written, up to where a counter has taken its source in, and what was resolved since.
 const LEFT_OUT: [&str; 5] = ["archived", "revision", "applied", "resolved_at", "list"];
+
+/// Counters of an item above which names from outside are compared together: below it the live table has given each a
+/// counter of its own.
+const ALL_NAMES: usize = 1_900;
 
 /// The most differences that are named.
 const MOST_NAMED: usize = 20;
@@ -122,10 +128,25 @@ impl Side {
         if self == Self::Counters {
             // A counter that has gone back to nothing is as good as none.
             item.retain(|_, value| !matches!(value, AttributeValue::N(n) if n == "0"));
+            // Of an item with very many names it depends on the order which of them are counted as `other`.
+            if item.len() > ALL_NAMES {
+                item = folded(item);
+            }
             return (item.len() > 2).then_some(item);
         }
         Some(item)
     }
+}
+
+/// A counter item with all names from outside as `other`.
+fn folded(item: Item) -> Item {
+    let (counts, rest): (Vec<_>, Vec<_>) =
+        item.into_iter().partition(|(_, value)| matches!(value, AttributeValue::N(_)));
+    let counts: Counts =
+        counts.into_iter().filter_map(|(name, value)| Some((name, value.as_n().ok()?.parse().ok()?))).collect();
+    let counts = without_rare_names(counts, |_| false).into_iter();
+    let numbers = counts.map(|(name, n)| (name, AttributeValue::N(n.to_string())));
+    numbers.chain(rest).collect()
 }
 
 /// The names of the attributes in which two rows differ.
@@ -194,4 +215,24 @@ async fn more(
         }
     }
     Ok(part.next)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_from_outside_compare_together_where_there_are_too_many() {
+        let item = |from: usize, other: i64| {
+            let named = (from..2_000).map(|n| (format!("city.{n}"), AttributeValue::N("1".to_owned())));
+            let rest = [("pk", AttributeValue::S("P".to_owned())), ("human", AttributeValue::N("9".to_owned()))];
+            let rest = rest.map(|(name, value)| (name.to_owned(), value));
+            let other = ("city.other".to_owned(), AttributeValue::N(other.to_string()));
+            named.chain(rest).chain([other]).collect::<Item>()
+        };
+        let essence = |item| Side::Counters.essence(item);
+        assert_eq!(essence(item(0, 10)), essence(item(50, 60)));
+        assert_ne!(essence(item(0, 10)), essence(item(50, 10)));
+        assert_ne!(essence(item(1_000, 10)), essence(item(1_500, 510)), "a few names are compared each by itself");
+    }
 }

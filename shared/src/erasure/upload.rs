@@ -1,4 +1,4 @@
-//! Files that somebody has uploaded, line by line: the lines that name the person are theirs, all others stay byte for
+//! Files that somebody has uploaded, record by record: the records that name the person are theirs, all others stay byte for
 //! byte. A file that is too large to be held in memory is read in ranges, and written again by way of the disk.
 
 use std::borrow::Cow;
@@ -26,10 +26,74 @@ fn text_of(line: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(line)
 }
 
-/// Lines with their ends. In UTF-16 each begins with what is left of the last one's end, so a line is a whole number of
-/// characters there as well.
-fn lines_of(body: &[u8]) -> impl Iterator<Item = &[u8]> {
-    body.split_inclusive(|byte| *byte == b'\n')
+/// How a file is cut into records, as whoever reads it does: a line is one, unless it ends within quotes.
+#[derive(Clone, Copy)]
+struct Records {
+    unit: Unit,
+}
+
+/// What a character is made of.
+#[derive(Clone, Copy)]
+enum Unit {
+    Byte,
+    /// UTF-16, which has bytes of line ends within characters as well.
+    LittleEndian,
+    BigEndian,
+}
+
+impl Records {
+    /// Those of a file that begins so.
+    fn of(beginning: &[u8]) -> Self {
+        let unit = match beginning {
+            [0xff, 0xfe, ..] => Unit::LittleEndian,
+            [0xfe, 0xff, ..] => Unit::BigEndian,
+            _ => Unit::Byte,
+        };
+        Self { unit }
+    }
+
+    /// Where the first record ends, if all of it is there. Lines end with LF, CR LF or CR; quotes open where a field begins.
+    fn end(self, bytes: &[u8]) -> Option<usize> {
+        let width = if matches!(self.unit, Unit::Byte) { 1 } else { 2 };
+        let units = bytes.chunks_exact(width).map(|unit| match (self.unit, unit) {
+            (Unit::LittleEndian, &[low, high]) => u16::from_le_bytes([low, high]),
+            (Unit::BigEndian, &[high, low]) => u16::from_be_bytes([high, low]),
+            (_, unit) => unit.first().copied().map_or(0, u16::from),
+        });
+        let (mut quoted, mut may_open, mut after_return) = (false, true, false);
+        for (index, unit) in units.enumerate() {
+            if after_return {
+                return Some(if unit == u16::from(b'\n') { index + 1 } else { index } * width);
+            }
+            if unit == u16::from(b'"') {
+                // A doubled one closes and opens again.
+                quoted = !quoted && may_open;
+                may_open = true;
+                continue;
+            }
+            if !quoted && unit == u16::from(b'\n') {
+                return Some((index + 1) * width);
+            }
+            after_return = !quoted && unit == u16::from(b'\r');
+            // Before the first field may stand the mark of the encoding.
+            let is_mark = index < 3 && matches!(unit, 0xfeff | 0xef | 0xbb | 0xbf);
+            may_open = is_mark || [b',', b';', b'\t', b'|'].map(u16::from).contains(&unit);
+        }
+        None
+    }
+
+    /// All records of a file; the last one may lack its end.
+    fn split(self, mut body: &[u8]) -> impl Iterator<Item = &[u8]> {
+        std::iter::from_fn(move || {
+            let (record, rest) = body.split_at(self.end(body).unwrap_or(body.len()));
+            body = rest;
+            (!record.is_empty()).then_some(record)
+        })
+    }
+}
+
+fn records_of(body: &[u8]) -> impl Iterator<Item = &[u8]> {
+    Records::of(body).split(body)
 }
 
 fn is_named(names: &Names, line: &[u8]) -> bool {
@@ -69,15 +133,15 @@ fn found_in(names: &Names, number: u64, line: &[u8]) -> Option<Found> {
 
 /// The lines of a file that name the person.
 pub(super) fn find(names: &Names, body: &[u8]) -> Vec<Found> {
-    (1_u64..).zip(lines_of(body)).filter_map(|(number, line)| found_in(names, number, line)).collect()
+    (1_u64..).zip(records_of(body)).filter_map(|(number, line)| found_in(names, number, line)).collect()
 }
 
 /// What becomes of a file.
 pub(super) fn erased(names: &Names, body: &[u8]) -> Next {
-    if !lines_of(body).any(|line| is_named(names, line)) {
+    if !records_of(body).any(|line| is_named(names, line)) {
         return Next::Stays;
     }
-    Next::Becomes(lines_of(body).filter(|line| !is_named(names, line)).flatten().copied().collect())
+    Next::Becomes(records_of(body).filter(|line| !is_named(names, line)).flatten().copied().collect())
 }
 
 /// A version of a file that is larger than what may be held in memory.
@@ -132,14 +196,18 @@ impl Large<'_> {
 
     async fn each_line(&self, mut take: impl FnMut(&[u8]) -> Result<(), NotErased>) -> Result<(), NotErased> {
         let Stored { bytes, etag } = self.stored;
-        let (mut at, mut held) = (0, Vec::<u8>::new());
+        let (mut at, mut held, mut records) = (0, Vec::<u8>::new(), None);
         while at < *bytes {
             let end = (*bytes).min(at + RANGE_BYTES.min(self.most_bytes));
             held.extend_from_slice(&self.bucket.get_range(self.key, at..end, etag.as_deref()).await?);
             at = end;
-            let whole = held.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
-            lines_of(&held[..whole]).try_for_each(&mut take)?;
-            held.drain(..whole);
+            let records = *records.get_or_insert_with(|| Records::of(&held));
+            let mut taken = 0;
+            while let Some(length) = records.end(&held[taken..]) {
+                take(&held[taken..taken + length])?;
+                taken += length;
+            }
+            held.drain(..taken);
             if held.len() as u64 > self.most_bytes {
                 return Err(NotErased::TooLarge { bytes: *bytes });
             }
@@ -169,6 +237,32 @@ mod tests {
             let file = utf16("\u{feff}phone,name\n60123456789,王芳\n60123456780,刘洋\n", order);
             let Next::Becomes(next) = erased(&names(), &file) else { panic!("not changed") };
             assert_eq!(next, utf16("\u{feff}phone,name\n60123456780,刘洋\n", order));
+        }
+    }
+
+    #[test]
+    fn a_record_is_cut_where_whoever_reads_the_file_cuts_it() {
+        let kept = |file: &[u8]| match erased(&names(), file) {
+            Next::Becomes(next) => next,
+            _ => panic!("not changed"),
+        };
+        // Within quotes a line goes on, wherever the number stands in it; a quote within a field opens none.
+        assert_eq!(
+            kept(b"p,a\r\n601,\"5\" x\r\n60123456789,\"A\r\nB \"\"C\"\"\nD\"\n602,E\n"),
+            b"p,a\r\n601,\"5\" x\r\n602,E\n"
+        );
+        assert_eq!(kept(b"a;p\n\"A\nB\";60123456789\nC;603\n"), b"a;p\nC;603\n");
+        assert_eq!(kept(b"p,a\n604,5\" x\n60123456789,B\n"), b"p,a\n604,5\" x\n");
+        // As old Macs end their lines.
+        assert_eq!(kept(b"p\r60123456789\r605\r"), b"p\r605\r");
+        // The second byte of these characters, or the first, is that of a line's end.
+        for order in [u16::to_le_bytes, u16::to_be_bytes] {
+            let file = |text: &str| text.encode_utf16().flat_map(order).collect::<Vec<u8>>();
+            let theirs = "60123456789,\u{4e0a}\u{0a4e}\u{300a}x\n";
+            assert_eq!(
+                kept(&file(&format!("\u{feff}p,a\n{theirs}606,\u{4e0a}\n"))),
+                file("\u{feff}p,a\n606,\u{4e0a}\n")
+            );
         }
     }
 

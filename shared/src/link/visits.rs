@@ -205,7 +205,7 @@ impl Visits {
 
 /// The counts with no more names than a row may have.
 fn bounded(counts: Counts) -> Counts {
-    if counts.len() <= MOST_NAMES { counts } else { crate::rollup::click::without_rare_names(counts) }
+    if counts.len() <= MOST_NAMES { counts } else { crate::rollup::click::without_rare_names(counts, |_| false) }
 }
 
 /// The counter of all clicks of people.

@@ -102,12 +102,13 @@ pub fn of_visits(whose: &Whose, visits: &Visits) -> Contribution {
 /// "Quotas").
 const OPEN: [&str; 3] = ["referrer.", "city.", "region."];
 
-/// The counts with all names of open breakdowns taken together as `other`.
+/// The counts with all names of open breakdowns taken together as `other`, but for those that are known.
 #[must_use]
-pub fn without_rare_names(counts: Counts) -> Counts {
+pub fn without_rare_names(counts: Counts, is_known: impl Fn(&str) -> bool) -> Counts {
     let mut bounded = Counts::new();
     for (name, n) in counts {
-        let name = OPEN.iter().find(|open| name.starts_with(**open)).map_or(name, |open| format!("{open}other"));
+        let open = OPEN.iter().find(|open| name.starts_with(**open) && !is_known(&name));
+        let name = open.map_or(name, |open| format!("{open}other"));
         *bounded.entry(name).or_default() += n;
     }
     bounded
@@ -224,7 +225,7 @@ mod tests {
             ("referrer.b.example".to_owned(), 2),
         ]);
         let expected = Counts::from([("human".to_owned(), 3), ("referrer.other".to_owned(), 3)]);
-        assert_eq!(without_rare_names(counts), expected);
+        assert_eq!(without_rare_names(counts, |_| false), expected);
     }
 
     #[test]

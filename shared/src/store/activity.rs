@@ -74,6 +74,21 @@ impl Core {
         self.get("event", keys::event(Some(workspace), Some(account), id, at)).await
     }
 
+    /// Whether the event is there; `account` is `None` for what concerns none.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn has_event(
+        &self,
+        workspace: WorkspaceId,
+        account: Option<AccountId>,
+        id: EventId,
+        at: UnixMillis,
+    ) -> Result<bool, StoreError> {
+        let found: Option<Event> = self.get("event", keys::event(Some(workspace), account, id, at)).await?;
+        Ok(found.is_some())
+    }
+
     /// An event of the workspace and of none of its accounts, as part of a transaction that fails if it is there.
     pub(super) fn event_in_transaction(
         &self,

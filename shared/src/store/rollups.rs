@@ -1,6 +1,6 @@
 //! The table ROLLUP: counter items, each with the sequence number up to which it has taken its source in.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -20,15 +20,15 @@ const MOST_NAMES: usize = 250;
 /// make it as large as items can be (400 KB, DynamoDB). What comes later is counted as `other` of its kind.
 const MOST_COUNTERS: usize = 2_000;
 
-/// Full items that are remembered; one that is forgotten is found full again by the next write to it.
-const MOST_REMEMBERED: usize = 10_000;
+/// Full items that are remembered with their names; one that is forgotten is found full again by the next write to it.
+const MOST_REMEMBERED: usize = 200;
 
 /// The table ROLLUP.
 #[derive(Clone, Debug)]
 pub struct Rollups {
     client: aws_sdk_dynamodb::Client,
     table: String,
-    full: Arc<Mutex<HashSet<Key>>>,
+    full: Arc<Mutex<HashMap<Key, Arc<HashSet<String>>>>>,
 }
 
 /// A counter item as stored.
@@ -63,10 +63,13 @@ impl Rollups {
 
     async fn apply_part(&self, mut update: CounterUpdate) -> Result<(), StoreError> {
         let key = Key::new(update.key.pk.clone(), update.key.sk.clone());
-        let mut is_full = self.is_full(&key);
+        let mut full = self.names_of_full(&key);
         loop {
             let mut write = Update::default();
-            let sum = if is_full { without_rare_names(update.sum()) } else { update.sum() };
+            let sum = match &full {
+                Some(names) => without_rare_names(update.sum(), |name| names.contains(name)),
+                None => update.sum(),
+            };
             for (name, n) in sum {
                 write.add(&name, number(n));
             }
@@ -75,8 +78,8 @@ impl Rollups {
             write.only_if(format!("attribute_not_exists({applied}) OR {applied} < {first}"));
             let written = match write.write(&self.client, &self.table, key.clone()).await {
                 // The item is as large as it can be, though it has few names.
-                Err(StoreError::Refused { .. }) if !is_full => {
-                    is_full = true;
+                Err(StoreError::Refused { .. }) if full.is_none() => {
+                    full = Some(Arc::default());
                     continue;
                 }
                 written => written?,
@@ -84,8 +87,8 @@ impl Rollups {
             let item = match written {
                 Updated::Refused(item) => item,
                 Updated::Done(item) => {
-                    if item.len() > MOST_COUNTERS {
-                        self.remember_full(key);
+                    if item.len() > MOST_COUNTERS && full.is_none() {
+                        self.remember_full(key, item);
                     }
                     return Ok(());
                 }
@@ -100,16 +103,17 @@ impl Rollups {
         }
     }
 
-    fn is_full(&self, key: &Key) -> bool {
-        self.full.lock().unwrap_or_else(PoisonError::into_inner).contains(key)
+    /// The names that an item has which gets no more of them; `None` for an item with room.
+    fn names_of_full(&self, key: &Key) -> Option<Arc<HashSet<String>>> {
+        self.full.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
     }
 
-    fn remember_full(&self, key: Key) {
+    fn remember_full(&self, key: Key, item: Item) {
         let mut full = self.full.lock().unwrap_or_else(PoisonError::into_inner);
         if full.len() >= MOST_REMEMBERED {
             full.clear();
         }
-        full.insert(key);
+        full.insert(key, Arc::new(item.into_keys().collect()));
     }
 
     /// The counter items of a partition whose view starts with `prefix`.

@@ -81,7 +81,7 @@ async fn a_free_link_leads_on_with_what_the_click_brings_and_its_clicks_are_coun
     let early = visitor.http.get(short).header("sec-purpose", "prefetch;prerender").send().await.unwrap();
     assert_eq!(
         (early.status(), &early.headers()["cache-control"]),
-        (StatusCode::SERVICE_UNAVAILABLE, &"no-store".parse().unwrap())
+        (StatusCode::NOT_IMPLEMENTED, &"no-store".parse().unwrap())
     );
 
     let id = text(&link, "id");
