@@ -393,7 +393,9 @@ async fn start_sources(
         mischief: mischief.clone(),
         ..StreamSource::new(&resources.stream_arn, checkpoint("publish.checkpoint")?)
     };
-    let compaction = Schedule { function_timeout: Duration::from_secs(900), ..Schedule::new("compaction", COMPACTION) };
+    // The more an hour holds the longer it takes to merge something into its file: a tenth of a processor is enough.
+    let compaction =
+        Schedule { function_timeout: Duration::from_secs(900), rest: 9, ..Schedule::new("compaction", COMPACTION) };
     let sweep = Schedule {
         detail: serde_json::json!({"task": "sweep"}),
         function_timeout: Duration::from_secs(900),

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 
 use super::{Function, Running, function::invoke_within};
 use crate::engines::{ACCOUNT, REGION};
@@ -20,6 +20,9 @@ pub struct Schedule {
     pub detail: Value,
     /// How long an invocation may take.
     pub function_timeout: Duration,
+    /// After an invocation so many times as long as it took passes before the next, at least. On AWS a function has a machine
+    /// of its own; here its work takes the processor from those who must not wait.
+    pub rest: u32,
 }
 
 impl Schedule {
@@ -27,7 +30,8 @@ impl Schedule {
     #[must_use]
     pub fn new(name: impl Into<String>, every: Duration) -> Self {
         let name = name.into();
-        Self { name, every, detail: Value::String("{}".to_owned()), function_timeout: Duration::from_secs(60) }
+        let function_timeout = Duration::from_secs(60);
+        Self { name, every, detail: Value::String("{}".to_owned()), function_timeout, rest: 0 }
     }
 
     /// Starts the schedule.
@@ -37,9 +41,13 @@ impl Schedule {
             let mut ticks = tokio::time::interval(self.every.max(Duration::from_millis(1)));
             ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
             while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-                let event = self.event(Timestamp::now());
+                let (event, begun) = (self.event(Timestamp::now()), Instant::now());
                 if let Err(error) = invoke_within(function.as_ref(), event, self.function_timeout).await {
                     tracing::warn!(schedule = self.name, %error, "a scheduled invocation failed");
+                }
+                let rest = begun.elapsed().saturating_mul(self.rest);
+                if stop.run_until_cancelled(tokio::time::sleep(rest)).await.is_none() {
+                    break;
                 }
             }
         })
@@ -81,6 +89,23 @@ mod tests {
             "detail": "{}",
         });
         assert_eq!(event, expected);
+    }
+
+    #[tokio::test]
+    async fn whoever_works_long_rests_longer() {
+        let (sent, mut received) = tokio::sync::mpsc::unbounded_channel();
+        let function = super::super::from_fn(move |_: Value| {
+            let sent = sent.clone();
+            async move {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                sent.send(Instant::now()).map_err(|error| error.to_string())
+            }
+        });
+        let running = Schedule { rest: 9, ..Schedule::new("s", Duration::from_millis(1)) }.start(function);
+        let first = received.recv().await.unwrap();
+        let second = received.recv().await.unwrap();
+        assert!(second - first >= Duration::from_millis(100), "{:?}", second - first);
+        running.drain().await;
     }
 
     #[tokio::test]

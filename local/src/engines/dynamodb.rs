@@ -13,8 +13,8 @@ use rusqlite::Connection;
 use tokio::{net::TcpListener, time::MissedTickBehavior};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// How often expired items are removed: seldom, for it reads every item of every table with a time to live. AWS takes
-/// up to 48 hours.
+/// How often expired items are removed: seldom, and not at the start, for it reads every item of every table with a time to
+/// live. AWS takes up to 48 hours.
 const TTL_SWEEP: Duration = Duration::from_secs(15 * 60);
 
 /// How often old stream records are removed; not at the start, so that consumers can catch up after a long stop.
@@ -80,7 +80,7 @@ fn memory_name() -> String {
 fn spawn_ttl(database: Database, stop: &CancellationToken, tasks: &TaskTracker) {
     let stop = stop.clone();
     tasks.spawn(async move {
-        let mut ticks = tokio::time::interval(TTL_SWEEP);
+        let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + TTL_SWEEP, TTL_SWEEP);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while stop.run_until_cancelled(ticks.tick()).await.is_some() {
             let database = database.clone();
