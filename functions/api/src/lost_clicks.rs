@@ -46,7 +46,7 @@ pub(crate) async fn take_in(
         .try_for_each_concurrent(AT_ONCE, |click| {
             let (api, taken) = (Arc::clone(&api), &taken);
             async move {
-                if !api.core.has_event(click.workspace, click.account, click.id, click.at).await? {
+                if api.core.event(click.workspace, click.account, click.id).await?.is_none() {
                     let queued = api.events.send(&Inbound::Click(Box::new(click)), Duration::ZERO).await;
                     queued.map_err(|error| Problem::unavailable(&error))?;
                     taken.fetch_add(1, Ordering::Relaxed);

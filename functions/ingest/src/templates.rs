@@ -39,7 +39,7 @@ pub(crate) async fn take_in(ingest: &Ingest, effects: &mut Effects, origin: &Ori
         // Two pieces of news may have one time, and the copy follows the one that came last. So a repeat, which may come days
         // after both, must not be followed again; its event is recorded after all else was done.
         if let Some((workspace, account)) = route
-            && ingest.core.event(workspace, account, id).await?.is_none()
+            && ingest.core.event(workspace, Some(account), id).await?.is_none()
         {
             news.push(workspace);
         }

@@ -92,7 +92,7 @@ pub(crate) async fn send(
     account: AccountId,
     word: EventId,
 ) -> Result<Confirmed, NotConfirmed> {
-    let Some(heard) = send.core.event(workspace, account, word).await?.and_then(Heard::of) else {
+    let Some(heard) = send.core.event(workspace, Some(account), word).await?.and_then(Heard::of) else {
         tracing::warn!(%word, "a reply was asked for to what is no word of a person");
         return Ok(Confirmed::Done);
     };

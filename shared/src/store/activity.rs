@@ -60,33 +60,18 @@ impl Core {
         Ok(())
     }
 
-    /// An event whose id was made from its time ([`crate::activity::id_of`]).
+    /// An event whose id was made from its time ([`crate::activity::id_of`]); `account` is `None` for what concerns none.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn event(
         &self,
         workspace: WorkspaceId,
-        account: AccountId,
+        account: Option<AccountId>,
         id: EventId,
     ) -> Result<Option<Event>, StoreError> {
         let at = UnixMillis(i64::try_from(id.ulid().timestamp_ms()).unwrap_or(i64::MAX));
-        self.get("event", keys::event(Some(workspace), Some(account), id, at)).await
-    }
-
-    /// Whether the event is there; `account` is `None` for what concerns none.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn has_event(
-        &self,
-        workspace: WorkspaceId,
-        account: Option<AccountId>,
-        id: EventId,
-        at: UnixMillis,
-    ) -> Result<bool, StoreError> {
-        let found: Option<Event> = self.get("event", keys::event(Some(workspace), account, id, at)).await?;
-        Ok(found.is_some())
+        self.get("event", keys::event(Some(workspace), account, id, at)).await
     }
 
     /// An event of the workspace and of none of its accounts, as part of a transaction that fails if it is there.

@@ -176,44 +176,24 @@ fn names_no_system(agent: &str) -> bool {
     agent.starts_with("Mozilla/5.0 (") && !SYSTEMS.iter().any(|system| agent.contains(system)) && !is_phone(agent)
 }
 
-/// What the comment of a 64-bit Linux desktop has in it besides: the windows, distributions, languages and the engine's
-/// revision. Services that look at pages run there, and write their names into it.
+/// What Chromium's comment on a 64-bit Linux desktop has in it besides: the windows, some distributions, languages. Services
+/// that look at pages run there, and write their names into it.
 fn adds_to_linux(agent: &str) -> bool {
-    const USUAL: [&str; 24] = [
-        "",
-        "X11",
-        "U",
-        "N",
-        "I",
-        "Wayland",
-        "Linux",
-        "GNU/Linux",
-        "x86_64",
-        "Ubuntu",
-        "Fedora",
-        "Debian",
-        "Arch",
-        "Gentoo",
-        "Mint",
-        "SUSE",
-        "CentOS",
-        "Mageia",
-        "Trident",
-        "Valve",
-        // Glasses.
-        "Quest",
-        "PICO",
-        "Pico",
-        "like",
+    const USUAL: [&str; 13] = [
+        "", "X11", "U", "Wayland", "Linux", "x86_64", "Ubuntu", "Fedora", "Debian", "Valve", // Glasses.
+        "Quest", "PICO", "Pico",
     ];
     let Some(rest) = agent.strip_prefix("Mozilla/5.0 (X11; ") else { return false };
     let Some((comment, _)) = rest.split_once(')') else { return false };
     let is_usual = |part: &str| {
         let word = part.split([' ', '/']).next().unwrap_or_default();
         let is_language = part.len() <= 5 && part.starts_with(|c: char| c.is_ascii_lowercase());
-        USUAL.contains(&word) || part.starts_with("rv:") || is_language
+        USUAL.contains(&word) || is_language
     };
-    comment.contains("Linux x86_64") && !comment.split(';').all(|part| is_usual(part.trim()))
+    // Of Firefox each distribution makes its own, with its name there.
+    agent.contains(" Chrome/")
+        && comment.contains("Linux x86_64")
+        && !comment.split(';').all(|part| is_usual(part.trim()))
 }
 
 /// Browsers end that comment with `like Gecko`. Some of old went on with `Safari`.
@@ -275,11 +255,11 @@ mod tests {
         };
         assert_eq!(linux("Examiner; Linux x86_64"), Some(Reason::Crawler));
         assert_eq!(linux("Linux x86_64; Examiner"), Some(Reason::Crawler));
-        for usual in
-            ["Linux x86_64", "U; Linux x86_64; en-US", "Ubuntu; Linux x86_64; rv:140.0", "CrOS x86_64 14541.0.0"]
-        {
+        for usual in ["Linux x86_64", "U; Linux x86_64; en-US", "Ubuntu; Linux x86_64", "CrOS x86_64 14541.0.0"] {
             assert_eq!(linux(usual), None, "{usual}");
         }
+        let firefox = "Mozilla/5.0 (X11; Examiner; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
+        assert_eq!(judge(firefox), None, "it may be a distribution");
         let windows = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko";
         assert_eq!(judge(&format!("{windows}, Examiner) Chrome/139.0.0.0 Safari/537.36")), Some(Reason::Crawler));
         assert_eq!(judge(&format!("{windows}) Chrome/139.0.0.0 Safari/537.36")), None);
