@@ -18,7 +18,7 @@ use url::Url;
 
 pub use self::resources::BUCKET;
 
-use self::functions::Functions;
+use self::functions::{Functions, INGEST_TIMEOUT};
 use self::resources::Resources;
 use crate::credentials::Credentials;
 use crate::drivers::{Checkpoint, HttpGateway, Mischief, Running, Schedule, SqsSource, StreamSource};
@@ -362,7 +362,7 @@ async fn start_sources(
     };
     // As in `template.yaml`, with the reasons.
     let events = SqsSource {
-        function_timeout: Duration::from_secs(60),
+        function_timeout: INGEST_TIMEOUT,
         ..queue(&resources.events.url, 100, Duration::from_millis(50), 4)
     };
     let send =

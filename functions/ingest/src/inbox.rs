@@ -7,9 +7,9 @@ use shared::queue::{self, Inbound};
 
 use crate::{Ingest, NotIngested, click, collected};
 
-/// Bytes of bodies that are worked on at a time. A batch that Lambda hands over has 6 MB, so only bodies in the bucket can
-/// make more than one portion.
-const PORTION_BYTES: usize = 16 * 1024 * 1024;
+/// Bytes of bodies that are worked on at a time: some thousands of updates, which are done in a few seconds. A batch that
+/// Lambda hands over has 6 MB, and may point to bodies in the bucket, each of which makes a portion of its own.
+const PORTION_BYTES: usize = 2 * 1024 * 1024;
 
 /// The largest body that lies in the bucket: the webhook takes no more than 4 MiB, and `POST /v1/events` 5 MiB.
 const OBJECT_BYTES: usize = 5 * 1024 * 1024;
@@ -134,11 +134,15 @@ mod tests {
     }
 
     #[test]
-    fn large_bodies_are_worked_on_a_few_at_a_time() {
-        let portions = portions((0..100).map(large).collect());
-        assert_eq!(portions.iter().map(Vec::len).sum::<usize>(), 100);
-        assert!(portions.iter().all(|portion| portion.len() * OBJECT_BYTES <= PORTION_BYTES));
-        assert!(super::portions(Vec::new()).is_empty());
+    fn large_bodies_are_worked_on_one_at_a_time_and_small_ones_together() {
+        assert_eq!(portions((0..100).map(large).collect()).iter().map(Vec::len).collect::<Vec<_>>(), [1; 100]);
+        let inline = (0..6).map(|n: usize| Message {
+            id: n.to_string(),
+            inbound: Inbound::MetaWebhook { received_at: UnixMillis(1), body: String::new() },
+            bytes: 900 * 1024,
+        });
+        assert_eq!(portions(inline.collect()).iter().map(Vec::len).collect::<Vec<_>>(), [2, 2, 2]);
+        assert!(portions(Vec::new()).is_empty());
     }
 
     #[test]

@@ -227,22 +227,38 @@ impl NotIngested {
     }
 }
 
-/// Takes in a batch. What failed is in the response, all else is written.
-pub async fn handle(ingest: &Ingest, batch: SqsEvent) -> SqsBatchResponse {
+/// Takes in a batch. What failed is in the response, all else is written. Once `has_time` says no, what has not been begun goes
+/// back as well, but something is always begun: a batch that outlasts its invocation would come again, and outlast the next.
+pub async fn handle(ingest: &Ingest, batch: SqsEvent, has_time: impl Fn() -> bool) -> SqsBatchResponse {
     let (messages, unreadable) = inbox::read(batch.records);
     let mut failed = BTreeSet::from_iter(unreadable);
     let (again, messages): (Vec<Message>, Vec<Message>) =
         messages.into_iter().partition(|message| matches!(message.inbound, Inbound::Again(_)));
+    let (mut is_first, mut put_off) = (true, 0);
+    let mut may_begin = |messages: usize| {
+        let may = std::mem::take(&mut is_first) || has_time();
+        put_off += if may { 0 } else { messages };
+        may
+    };
     for portion in inbox::portions(messages) {
-        failed.extend(take_in(ingest, portion).await);
+        if may_begin(portion.len()) {
+            failed.extend(take_in(ingest, portion).await);
+        } else {
+            failed.extend(portion.into_iter().map(|message| message.id));
+        }
     }
     for Message { id, inbound, .. } in again {
-        if let Inbound::Again(again) = inbound
+        if !may_begin(1) {
+            failed.insert(id);
+        } else if let Inbound::Again(again) = inbound
             && let Err(error) = again::take_in(ingest, again).await
         {
             tracing::error!(message = id, %error, "what was quarantined could not be tried again");
             failed.insert(id);
         }
+    }
+    if put_off > 0 {
+        tracing::warn!(messages = put_off, "the invocation's time is short; messages go back to the queue");
     }
     let mut response = SqsBatchResponse::default();
     for id in failed {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use aws_lambda_events::event::dynamodb::Event as StreamEvent;
 use aws_lambda_events::event::sqs::SqsEvent;
@@ -13,6 +14,9 @@ use shared::secrets::Secrets;
 use shared::time::UnixMillis;
 
 use crate::drivers::{Function, Routes, from_fn, from_http};
+
+/// How long an invocation of `ingest` may take, as `template.yaml` has it.
+pub(super) const INGEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Every function of the path.
 pub(super) struct Functions {
@@ -75,8 +79,9 @@ impl Functions {
             api: from_http(api),
             analytics: from_http(analytics),
             ingest: from_fn(move |batch: SqsEvent| {
-                let ingest = Arc::clone(&ingest);
-                async move { Ok::<_, std::convert::Infallible>(ingest::handle(&ingest, batch).await) }
+                let (ingest, begun) = (Arc::clone(&ingest), Instant::now());
+                let has_time = move || begun.elapsed() < INGEST_TIMEOUT / 2;
+                async move { Ok::<_, std::convert::Infallible>(ingest::handle(&ingest, batch, has_time).await) }
             }),
             dispatch: from_fn(move |event: Value| {
                 let dispatch = Arc::clone(&dispatch);

@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 /// Between two looks.
 const EVERY: Duration = Duration::from_millis(250);
 
+/// Between two lines that say how far it is.
+const TOLD_EVERY: Duration = Duration::from_secs(60);
+
 /// Watches whichever process is running now.
 pub(crate) struct Meter {
     begun: Instant,
@@ -33,13 +36,18 @@ impl Meter {
         self.pid.store(pid, Ordering::Relaxed);
     }
 
-    /// Looks for ever.
+    /// Looks for ever, and says now and then how far it is.
     pub(crate) async fn run(&self) {
+        let mut told = Duration::ZERO;
         loop {
             tokio::time::sleep(EVERY).await;
             if let Some(resident_mib) = resident_mib(self.pid.load(Ordering::Relaxed)) {
                 let sample = Sample { at: self.begun.elapsed(), done: self.done.load(Ordering::Relaxed), resident_mib };
                 self.samples.lock().unwrap().push(sample);
+                if sample.at >= told + TOLD_EVERY {
+                    told = sample.at;
+                    println!("{:>6.0} s {:>9} updates  {resident_mib:>6} MiB", told.as_secs_f64(), sample.done);
+                }
             }
         }
     }
