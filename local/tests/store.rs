@@ -23,6 +23,8 @@ mod counters;
 mod erasures;
 #[path = "store/evidence.rs"]
 mod evidence;
+#[path = "store/failing.rs"]
+mod failing;
 #[path = "store/halts.rs"]
 mod halts;
 #[path = "store/identity.rs"]

@@ -25,7 +25,7 @@ use shared::time::UnixMillis;
 
 use crate::origin::Origin;
 use crate::routes::Route;
-use crate::{Ingest, NotIngested, WRITES_AT_ONCE};
+use crate::{Ingest, NotIngested, PAUSES, WRITES_AT_ONCE};
 
 /// Clocks may differ by this.
 pub(crate) const CLOCKS_DIFFER: Duration = Duration::from_secs(3_600);
@@ -34,7 +34,7 @@ pub(crate) const CLOCKS_DIFFER: Duration = Duration::from_secs(3_600);
 const MAX_INLINE_BYTES: usize = 100 * 1024;
 
 /// What is to be written.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Effects {
     attempts: BTreeMap<Subject, Learning>,
     events: BTreeMap<EventId, Recorded>,
@@ -51,6 +51,7 @@ pub(crate) struct Effects {
 
 /// What the earliest conversion that closes an attempt was worth; the event decides between equal times, so that the order
 /// in which they come does not matter.
+#[derive(Clone)]
 struct Won {
     at: UnixMillis,
     event: EventId,
@@ -61,6 +62,7 @@ struct Won {
 pub(crate) type Talk = (WorkspaceId, ContactId, AccountId);
 
 /// An event, whose it is, and what it was made of.
+#[derive(Clone)]
 struct Recorded {
     workspace: Option<WorkspaceId>,
     account: Option<AccountId>,
@@ -94,7 +96,7 @@ pub(crate) struct OfTry<'a> {
     pub(crate) pricing: Option<&'a webhook::Pricing>,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Learning {
     evidence: Vec<Evidence>,
     wamid: Option<String>,
@@ -115,7 +117,7 @@ pub(crate) struct Needs {
 }
 
 /// What could not be written.
-#[derive(Default)]
+#[derive(Default, PartialEq)]
 pub(crate) struct Failed {
     attempts: BTreeSet<Subject>,
     events: BTreeSet<EventId>,
@@ -327,8 +329,36 @@ impl Effects {
         }
     }
 
-    /// Writes all of it, in no order, and tells what failed. Writing it again changes nothing.
-    pub(crate) async fn write(self, ingest: &Ingest) -> Outcome {
+    /// Writes all of it, in no order, and tells what failed. What fails for now is tried again in a moment, by itself: if its
+    /// message came back for it, everything that came with it would be done once more. Writing it again changes nothing.
+    pub(crate) async fn write(mut self, ingest: &Ingest) -> Outcome {
+        let mut outcome = self.clone().write_once(ingest).await;
+        for pause in PAUSES {
+            if outcome.again == Failed::default() {
+                break;
+            }
+            tokio::time::sleep(pause).await;
+            self.keep(&outcome.again);
+            let Outcome { again, never } = self.clone().write_once(ingest).await;
+            outcome.again = again;
+            outcome.never.extend(never);
+        }
+        outcome
+    }
+
+    /// Keeps what is among these, and the replies to words that are.
+    fn keep(&mut self, failed: &Failed) {
+        self.attempts.retain(|subject, _| failed.attempts.contains(subject));
+        self.events.retain(|id, _| failed.events.contains(id));
+        self.values.retain(|key, _| failed.values.contains(key));
+        self.visits.retain(|whose, _| failed.visits.contains(whose));
+        self.words.retain(|word| failed.words.contains(word));
+        self.news.retain(|account, _| failed.accounts.contains(account));
+        self.conversations.retain(|talk, _| failed.conversations.contains(talk));
+        self.answers.retain(|word, _| failed.answers.contains(word) || failed.events.contains(word));
+    }
+
+    async fn write_once(self, ingest: &Ingest) -> Outcome {
         let mut outcome = Outcome::default();
         let mut learned = futures::stream::iter(self.attempts)
             .map(|(subject, learning)| async move { (subject, learn(ingest, &subject, &learning).await) })

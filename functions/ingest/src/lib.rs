@@ -37,6 +37,7 @@ mod webhook;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use futures::{FutureExt, StreamExt};
@@ -61,6 +62,10 @@ use crate::routes::Routes;
 
 /// Writes under way at once: enough to hide the table's latency, few enough to leave a small machine its breath.
 const WRITES_AT_ONCE: usize = 32;
+
+/// Before what failed for now is tried again within the invocation, besides the tries of the SDK: a short failure of a table
+/// is over by then, and a longer one is for the queue to wait for.
+const PAUSES: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(1)];
 
 /// What the function is told by its environment.
 pub struct Config {
@@ -217,6 +222,12 @@ pub(crate) enum NotIngested {
 }
 
 impl NotIngested {
+    /// Whether it may be over in a moment.
+    const fn is_brief(&self) -> bool {
+        // Whatever a reply waits for is in another message, or in the one that is being worked on.
+        !self.is_permanent() && !matches!(self, Self::TooEarly)
+    }
+
     /// Whether it will come again with every try, until somebody mends something.
     const fn is_permanent(&self) -> bool {
         match self {

@@ -9,14 +9,15 @@ use crate::effects::Effects;
 use crate::origin::Origin;
 use crate::routes::Route;
 use crate::{
-    Ingest, NotIngested, account, app, call, consent, group, identity_of_item, media, message, status, templates,
+    Ingest, NotIngested, PAUSES, account, app, call, consent, group, identity_of_item, media, message, status,
+    templates,
 };
 
 /// Items of one notification that are looked up at once.
 const LOOK_UPS_AT_ONCE: usize = 32;
 
-/// What the notification changes. An item that cannot be taken in now is asked for again with the whole notification; what
-/// its siblings tell is written all the same.
+/// What the notification changes. An item that cannot be taken in now is tried again in a moment, and then asked for again with
+/// the whole notification; what its siblings tell is written all the same.
 pub(crate) async fn effects(ingest: &Ingest, body: &[u8], received_at: UnixMillis) -> Result<Effects, NotIngested> {
     let mut effects = Effects::default();
     let notification = match webhook::parse(body) {
@@ -43,18 +44,27 @@ pub(crate) async fn effects(ingest: &Ingest, body: &[u8], received_at: UnixMilli
         }
         others.push(item);
     }
-    let mut taken_in = futures::stream::iter(others)
-        .map(|item| async move { of_item(ingest, &item, received_at).await })
-        .buffered(LOOK_UPS_AT_ONCE);
-    while let Some(result) = taken_in.next().await {
-        match result {
-            Ok(more) => effects.merge(more),
-            // It will never be taken in, and is looked for among its siblings.
-            Err(error) if error.is_permanent() => return Err(error),
-            Err(error) => {
-                tracing::error!(%error, "an item of a notification could not be taken in; it is asked for again");
-                effects.ask_again();
+    let mut pauses = PAUSES.into_iter();
+    while !others.is_empty() {
+        let mut taken_in = futures::stream::iter(std::mem::take(&mut others))
+            .map(|item| async move { (of_item(ingest, &item, received_at).await, item) })
+            .buffered(LOOK_UPS_AT_ONCE);
+        let pause = pauses.next();
+        while let Some((result, item)) = taken_in.next().await {
+            match result {
+                Ok(more) => effects.merge(more),
+                // It will never be taken in, and is looked for among its siblings.
+                Err(error) if error.is_permanent() => return Err(error),
+                Err(error) if error.is_brief() && pause.is_some() => others.push(item),
+                Err(error) => {
+                    tracing::error!(%error, "an item of a notification could not be taken in; it is asked for again");
+                    effects.ask_again();
+                }
             }
+        }
+        drop(taken_in);
+        if let Some(pause) = pause.filter(|_| !others.is_empty()) {
+            tokio::time::sleep(pause).await;
         }
     }
     Ok(effects)

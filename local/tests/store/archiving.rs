@@ -21,6 +21,7 @@ use shared::queue::{Again, Inbound};
 use shared::store::keys;
 use shared::time::UnixMillis;
 
+use crate::failing::Failures;
 use crate::{NOW, Tables, WORKSPACE, account_id, attempt, attempt_key, campaign_id};
 
 const NUMBER: &str = "107853902081447";
@@ -47,11 +48,15 @@ impl World {
 
     /// The function as a new instance has it.
     fn ingest(&self) -> Ingest {
+        self.ingest_on(self.tables.engines.dynamodb())
+    }
+
+    fn ingest_on(&self, dynamodb: aws_sdk_dynamodb::Client) -> Ingest {
         let values =
             [("CORE_TABLE", "core"), ("BUCKET", "bucket"), ("LINK_KEYS", "1:000102030405060708090a0b0c0d0e0f")];
         let values = values.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let engines = &self.tables.engines;
-        let clients = Clients { dynamodb: engines.dynamodb(), sqs: engines.sqs(), s3: engines.s3() };
+        let clients = Clients { dynamodb, sqs: engines.sqs(), s3: engines.s3() };
         Ingest::new(Config::read(Settings::from_values(values)).unwrap(), &clients).unwrap()
     }
 
@@ -283,6 +288,29 @@ async fn dying_anywhere_leaves_neither_a_hole_in_the_archive_nor_a_row_without_i
     }
     let received = world.rows().await.into_values().filter(|row| row.get("type") == Some(&json!("message.received")));
     assert_eq!(received.count(), 20);
+}
+
+#[tokio::test]
+async fn what_a_table_fails_for_a_moment_is_tried_again_and_the_message_does_not_come_back() {
+    const ITEMS: u32 = 40;
+    let world = World::new().await;
+    let (mut statuses, mut messages) = (Vec::new(), Vec::new());
+    for n in 0..ITEMS {
+        statuses.push(delivered(&world.claimed(n).await));
+        messages.push(written(&format!("wamid.in.{n}"), &format!("601234567{n:02}"))["messages"][0].clone());
+    }
+    let messages = [webhook("m", NOW, notification(&json!({"statuses": statuses, "messages": messages})))];
+    let failures = Failures::of(&[("GetItem", 20), ("Query", 10), ("UpdateItem", 30), ("PutItem", 10)]);
+    let ingest = world.ingest_on(failures.client(&world.tables.engines.dynamodb()));
+    let response = handle(&ingest, batch(&messages), || true).await;
+    assert_eq!(failures.left(), 0, "everything failed that was to fail");
+    assert!(response.batch_item_failures.is_empty());
+    for n in 0..ITEMS {
+        assert!(world.tables.core.attempt(&attempt_key(n)).await.unwrap().unwrap().delivered.is_some());
+    }
+    let rows = world.rows().await.into_values();
+    let received = rows.filter(|row| row.get("type") == Some(&json!("message.received")));
+    assert_eq!(received.count(), usize::try_from(ITEMS).unwrap());
 }
 
 #[tokio::test]

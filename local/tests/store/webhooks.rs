@@ -72,7 +72,7 @@ impl World {
         });
         let mut event = SqsEvent::default();
         event.records = records.collect();
-        let response = handle(&self.ingest, event).await;
+        let response = handle(&self.ingest, event, || true).await;
         response.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect()
     }
 
