@@ -5,6 +5,8 @@
 //! The large run, with its figures (events, and what else can be set, by environment variables):
 //!
 //! `EVENTS=1000000 cargo test --profile flood -p local --test it flood::a_million -- --ignored --nocapture`
+//!
+//! With `FOLDER` it leaves there what it has taken in, and `flood::what_is_left` holds that against the truth once more.
 
 mod archive;
 mod check;
@@ -17,7 +19,7 @@ pub(crate) mod wire;
 pub(crate) mod world;
 
 use std::fmt::Debug;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -29,6 +31,7 @@ use local::stack::Stack;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom as _;
 use rand::{Rng as _, SeedableRng as _};
+use serde::{Deserialize, Serialize};
 use shared::meta::signature::{AppSecret, sign};
 use shared::time::UnixMillis;
 use tokio::sync::watch;
@@ -119,10 +122,12 @@ fn posts(world: &World, random: &mut StdRng) -> Vec<Post> {
 
 /// Runs a plan; fails when anything differs from the truth. The highest memory of the run's first and of its last half, in MiB.
 async fn flood(plan: &Plan) -> (u64, u64) {
-    let folder = tempfile::tempdir().unwrap();
+    let temporary = tempfile::tempdir().unwrap();
+    let kept = std::env::var_os("FOLDER").map(PathBuf::from);
+    let folder = kept.as_deref().unwrap_or(temporary.path());
     let world = World::new(plan.seed, plan.events);
     let begun = Instant::now();
-    let stack = Stack::start(process::options(folder.path(), Mischief::default())).await.unwrap();
+    let stack = Stack::start(process::options(folder, Mischief::default())).await.unwrap();
     seeding::seed(&world, &stack.tables().0).await;
     stack.shutdown().await;
     println!("{} events of {} attempts; written in {:?}", world.events, world.numbers().len(), begun.elapsed());
@@ -130,25 +135,44 @@ async fn flood(plan: &Plan) -> (u64, u64) {
     let posts = posts(&world, &mut StdRng::seed_from_u64(plan.seed));
     let updates: usize = posts.iter().map(Post::len).sum();
     println!("{updates} updates in {} notifications and batches of clicks", posts.len());
-    let (meter, begun, taken_in_from) = (Meter::new(), Instant::now(), UnixMillis::now());
+    let (meter, begun) = (Meter::new(), Instant::now());
+    let poured = Poured { world, from: UnixMillis::now() };
+    std::fs::write(folder.join(POURED), serde_json::to_vec(&poured).unwrap()).unwrap();
     tokio::select! {
         () = meter.run() => {}
         () = tokio::time::sleep(plan.limit) => panic!("stuck: {} of {updates}", meter.done.load(Ordering::Relaxed)),
-        () = pour(plan, &world, &posts, folder.path(), &meter) => {}
+        () = pour(plan, &poured.world, &posts, folder, &meter) => {}
     }
     let took = begun.elapsed().as_secs_f64();
-    let events = world.events as f64;
+    let events = poured.world.events as f64;
     println!("taken in within {took:.0} s: {:.0} events/s, {:.0} updates/s", events / took, updates as f64 / took);
     let memory = meter.report();
-
-    let stack = Stack::start(process::options(folder.path(), Mischief::default())).await.unwrap();
-    counters_come_to_rest(&world, &stack).await;
-    let wrong = check::differences(&world, &stack, taken_in_from).await;
-    assert!(wrong.is_empty(), "seed {}:\n{}", plan.seed, wrong.join("\n"));
-    let (overflow, _) = objects(&folder.path().join("s3"));
-    println!("every row and every counter is as it must be; {overflow} objects in the bucket");
-    stack.shutdown().await;
+    poured.is_all_there(folder).await;
     memory
+}
+
+/// What was poured into a folder, and since when.
+#[derive(Serialize, Deserialize)]
+struct Poured {
+    world: World,
+    from: UnixMillis,
+}
+
+/// The file that says so.
+const POURED: &str = "poured.json";
+
+impl Poured {
+    /// Holds what lies in the folder against the truth.
+    async fn is_all_there(&self, folder: &Path) {
+        let Self { world, from } = self;
+        let stack = Stack::start(process::options(folder, Mischief::default())).await.unwrap();
+        counters_come_to_rest(world, &stack).await;
+        let wrong = check::differences(world, &stack, *from).await;
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+        let (overflow, _) = objects(&folder.join("s3"));
+        println!("every row and every counter is as it must be; {overflow} objects in the bucket");
+        stack.shutdown().await;
+    }
 }
 
 /// Sends everything while the process is killed now and then; comes back when all of it was taken in.
@@ -370,4 +394,12 @@ async fn a_flood_through_faults_and_a_kill_ends_in_the_truth() {
 async fn a_million_events_through_faults_and_kills_end_in_the_truth() {
     let (first, second) = flood(&Plan::from_environment(1_000_000, 12)).await;
     assert!(second < first * 3 / 2, "the memory grows: {first} MiB, then {second} MiB");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "FOLDER names what a flood has left"]
+async fn what_is_left_of_a_flood_is_the_truth() {
+    let folder = PathBuf::from(std::env::var_os("FOLDER").expect("FOLDER names what a flood has left"));
+    let poured: Poured = serde_json::from_slice(&std::fs::read(folder.join(POURED)).unwrap()).unwrap();
+    poured.is_all_there(&folder).await;
 }

@@ -16,6 +16,9 @@ use super::{archive, counters, parquet};
 /// The table as `local` names it.
 const CORE: &str = "thirdtick-core";
 
+/// Rows that are read at once: without a number dynoxide reads the whole rest of the table for each page.
+const ROWS_AT_ONCE: i32 = 1_000;
+
 /// So many differences are shown.
 const SHOWN: usize = 10;
 
@@ -56,7 +59,8 @@ pub(super) async fn differences(world: &World, stack: &Stack, begun: UnixMillis)
     let client = stack.engines().dynamodb();
     let mut start = None;
     loop {
-        let page = client.scan().table_name(CORE).set_exclusive_start_key(start.take()).send().await.unwrap();
+        let page = client.scan().table_name(CORE).limit(ROWS_AT_ONCE).set_exclusive_start_key(start.take());
+        let page = page.send().await.unwrap();
         for item in page.items.unwrap_or_default() {
             checked.row(item);
         }

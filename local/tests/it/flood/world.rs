@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
+use serde::{Deserialize, Serialize};
 use shared::activity;
 use shared::attempt::claim::Claim;
 use shared::attempt::earlier::EarlierTry;
@@ -34,6 +35,7 @@ const CODES: [i64; 4] = [131_026, STOPPED_MARKETING, 131_049, 470];
 pub(crate) const STOPPED_MARKETING: i64 = 131_050;
 
 /// The campaigns, the people and how many they are.
+#[derive(Serialize, Deserialize)]
 pub(crate) struct World {
     seed: u64,
     pub(crate) people: u32,
