@@ -6,7 +6,7 @@
 //!
 //! `EVENTS=1000000 cargo test --profile flood -p local --test it flood::a_million -- --ignored --nocapture`
 //!
-//! With `FOLDER` it leaves there what it has taken in, and `flood::what_is_left` holds that against the truth once more.
+//! With `FLOOD_FOLDER` it leaves there what it has taken in, and `flood::what_is_left` holds that against the truth once more.
 
 mod archive;
 mod check;
@@ -123,7 +123,7 @@ fn posts(world: &World, random: &mut StdRng) -> Vec<Post> {
 /// Runs a plan; fails when anything differs from the truth. The highest memory of the run's first and of its last half, in MiB.
 async fn flood(plan: &Plan) -> (u64, u64) {
     let temporary = tempfile::tempdir().unwrap();
-    let kept = std::env::var_os("FOLDER").map(PathBuf::from);
+    let kept = std::env::var_os("FLOOD_FOLDER").map(PathBuf::from);
     let folder = kept.as_deref().unwrap_or(temporary.path());
     let world = World::new(plan.seed, plan.events);
     let begun = Instant::now();
@@ -397,9 +397,9 @@ async fn a_million_events_through_faults_and_kills_end_in_the_truth() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "FOLDER names what a flood has left"]
+#[ignore = "FLOOD_FOLDER names what a flood has left"]
 async fn what_is_left_of_a_flood_is_the_truth() {
-    let folder = PathBuf::from(std::env::var_os("FOLDER").expect("FOLDER names what a flood has left"));
+    let folder = PathBuf::from(std::env::var_os("FLOOD_FOLDER").expect("FLOOD_FOLDER names what a flood has left"));
     let poured: Poured = serde_json::from_slice(&std::fs::read(folder.join(POURED)).unwrap()).unwrap();
     poured.is_all_there(&folder).await;
 }
