@@ -332,18 +332,19 @@ impl Effects {
     /// Writes all of it, in no order, and tells what failed. What fails for now is tried again in a moment, by itself: if its
     /// message came back for it, everything that came with it would be done once more. Writing it again changes nothing.
     pub(crate) async fn write(mut self, ingest: &Ingest) -> Outcome {
-        let mut outcome = self.clone().write_once(ingest).await;
+        let mut never = Vec::new();
         for pause in PAUSES {
+            let outcome = self.clone().write_once(ingest).await;
+            never.extend(outcome.never);
             if outcome.again == Failed::default() {
-                break;
+                return Outcome { again: outcome.again, never };
             }
             tokio::time::sleep(pause).await;
             self.keep(&outcome.again);
-            let Outcome { again, never } = self.clone().write_once(ingest).await;
-            outcome.again = again;
-            outcome.never.extend(never);
         }
-        outcome
+        let mut outcome = self.write_once(ingest).await;
+        never.append(&mut outcome.never);
+        Outcome { never, ..outcome }
     }
 
     /// Keeps what is among these, and the replies to words that are.

@@ -14,6 +14,10 @@ use crate::time::UnixMillis;
 /// Erasures that are read at a time.
 const ERASURES_AT_ONCE: usize = 500;
 
+/// Rows of the whole table that are read at a time. Without a number, the embedded engine reads all that are left for each
+/// page.
+const ROWS_AT_ONCE: i32 = 1_000;
+
 /// A row as it was read from the whole table.
 #[derive(Clone)]
 pub struct Row {
@@ -307,6 +311,7 @@ impl Core {
                 .table_name(&self.table)
                 .consistent_read(true)
                 .set_exclusive_start_key(start.take())
+                .limit(ROWS_AT_ONCE)
                 .send()
                 .await
                 .map_err(|error| unavailable("Scan", &error))?;
