@@ -225,6 +225,12 @@ impl Queue {
         Self { client, url: url.into() }
     }
 
+    /// Opens a connection and queues nothing: a batch without messages, which whoever may send may send, and which SQS
+    /// refuses. Its answer is of no interest.
+    pub async fn open_connection(&self) {
+        _ = self.client.send_message_batch().queue_url(&self.url).set_entries(Some(Vec::new())).send().await;
+    }
+
     /// Queues one message; it is durable when this returns.
     ///
     /// # Errors

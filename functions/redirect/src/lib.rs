@@ -15,7 +15,6 @@ use std::time::Duration;
 use http::{HeaderValue, Method, StatusCode, header};
 use lambda_http::{Body, Request, Response};
 use shared::activity::Click;
-use shared::aws::Clients;
 use shared::config::{InvalidSettings, Settings};
 use shared::link::click_id::ClickId;
 use shared::link::code::{Code, KeyRing, LinkId, RecipientSeq};
@@ -35,6 +34,9 @@ use crate::password::{Tries, Verdict};
 const MOST_LINKS: usize = 10_000;
 const MOST_ALIASES: usize = 10_000;
 const MOST_DOMAINS: usize = 1_000;
+
+/// A link that need not exist: what is read at the start is of no interest.
+const NOBODYS_LINK: LinkId = LinkId::MAX;
 
 /// How long a click may take to be queued before the person goes on without it, unless a setting says otherwise.
 const DEFAULT_PATIENCE_MS: u64 = 250;
@@ -94,10 +96,10 @@ pub struct Redirect {
 impl Redirect {
     /// Connects the configuration with the clients.
     #[must_use]
-    pub fn new(config: Config, clients: &Clients) -> Self {
+    pub fn new(config: Config, dynamodb: aws_sdk_dynamodb::Client, sqs: aws_sdk_sqs::Client) -> Self {
         Self {
-            core: Core::new(clients.dynamodb.clone(), config.core_table),
-            events: Queue::new(clients.sqs.clone(), config.events_queue_url),
+            core: Core::new(dynamodb, config.core_table),
+            events: Queue::new(sqs, config.events_queue_url),
             links: ShortLinks::new("", config.link_keys),
             default_host: config.link_base_url.as_ref().and_then(Url::host_str).map(str::to_owned),
             edge_secret: config.edge_secret,
@@ -107,6 +109,11 @@ impl Redirect {
             domains: Cache::of(MOST_DOMAINS),
             tries: Tries::default(),
         }
+    }
+
+    /// Opens the connections to the table and the queue, so that the first visitor does not wait for them. Changes nothing.
+    pub async fn warm_up(&self) {
+        shared::aws::warm_up(async { tokio::join!(self.core.link(NOBODYS_LINK), self.events.open_connection()) }).await;
     }
 }
 

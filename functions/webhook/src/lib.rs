@@ -73,6 +73,11 @@ impl Webhook {
             bucket: Bucket::new(clients.s3.clone(), config.bucket),
         }
     }
+
+    /// Opens the connection to the queue, so that Meta's first notification does not wait for it. Changes nothing.
+    pub async fn warm_up(&self) {
+        shared::aws::warm_up(self.events.open_connection()).await;
+    }
 }
 
 /// Answers one request.

@@ -12,6 +12,7 @@ async fn main() -> Result<(), Error> {
     shared::telemetry::start();
     let config = Config::read(Settings::from_env())?;
     let webhook = Arc::new(Webhook::new(config, &Clients::new(&sdk_config().await)));
+    webhook.warm_up().await;
     run(service_fn(move |request| {
         let webhook = Arc::clone(&webhook);
         async move { Ok::<_, Error>(handle(&webhook, request).await) }

@@ -55,7 +55,7 @@ impl Functions {
             deliver,
         } = Configs::read(settings)?;
         let webhook = Arc::new(webhook::Webhook::new(webhook, clients));
-        let redirect = Arc::new(redirect::Redirect::new(redirect, clients));
+        let redirect = Arc::new(redirect::Redirect::new(redirect, clients.dynamodb.clone(), clients.sqs.clone()));
         let collect = collect::router(collect::Collect::new(collect, clients));
         let ingest = Arc::new(ingest::Ingest::new(ingest, clients)?);
         let dispatch = Arc::new(dispatch::Dispatch::new(dispatch, clients, secrets.clone())?);

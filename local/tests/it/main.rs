@@ -9,9 +9,11 @@
     reason = "a test fails by panicking and prints what it measures"
 )]
 
+mod cold_start;
 mod dynamodb;
 mod flood;
 mod freshness;
+mod front;
 mod http_gateway;
 mod ingest_speed;
 mod interruption;

@@ -1,6 +1,5 @@
 //! What following a link costs: the redirect behind the local HTTP gateway, and in the same run a plain axum server that looks
-//! its links up in SQLite and counts there, as self-hosted shorteners do; both under `oha`. And the `redirect` bootstrap: its
-//! size, and how long it takes from its start to its first answer, against a stand-in for Lambda's runtime API.
+//! its links up in SQLite and counts there, as self-hosted shorteners do; both under `oha`.
 //!
 //! Run by `scripts/bench-redirect`, which builds what it needs. It measures and asserts statuses only.
 
@@ -8,27 +7,23 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::body::Bytes;
 use axum::extract::{Path as Segments, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::IntoResponse;
-use axum::routing::{get, post};
+use axum::routing::get;
 use local::drivers::{HttpGateway, Routes, from_http};
 use local::engines::Engines;
 use serde_json::{Value, json};
-use shared::aws::Clients;
 use shared::config::Settings;
 use shared::link::{Link, ShortLinks};
 use shared::store::{Core, schema};
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
 
 use crate::support::{create_queue, memory};
 
-const KEYS: &str = "1:000102030405060708090a0b0c0d0e0f";
+pub(crate) const KEYS: &str = "1:000102030405060708090a0b0c0d0e0f";
 const DESTINATION: &str = "https://shop.example/offer";
 
 /// Links in either store: enough that neither is a single row.
@@ -41,7 +36,7 @@ fn link(id: u32) -> Link {
 }
 
 /// The tables, a queue and a thousand links; the settings of the function.
-async fn deployment(engines: &Engines) -> (BTreeMap<String, String>, Vec<Link>) {
+pub(crate) async fn deployment(engines: &Engines) -> (BTreeMap<String, String>, Vec<Link>) {
     let client = engines.dynamodb();
     schema::create_missing(&client, "core", "rollup").await.unwrap();
     let core = Core::new(client, "core");
@@ -57,9 +52,8 @@ async fn deployment(engines: &Engines) -> (BTreeMap<String, String>, Vec<Link>) 
 /// The redirect behind the gateway; an address of one of its links.
 async fn ours(engines: &Engines) -> String {
     let (settings, links) = deployment(engines).await;
-    let clients = Clients { dynamodb: engines.dynamodb(), sqs: engines.sqs(), s3: engines.s3() };
     let config = redirect::Config::read(Settings::from_values(settings)).unwrap();
-    let redirect = Arc::new(redirect::Redirect::new(config, &clients));
+    let redirect = Arc::new(redirect::Redirect::new(config, engines.dynamodb(), engines.sqs()));
     let function = from_http(lambda_http::service_fn(move |request| {
         let redirect = Arc::clone(&redirect);
         async move { Ok::<_, std::convert::Infallible>(redirect::handle(&redirect, request).await) }
@@ -156,99 +150,4 @@ async fn redirect_speed_beside_a_plain_server_on_sqlite() {
         let ratios = (a.per_second / b.per_second, a.p50_ms / b.p50_ms, a.p99_ms / b.p99_ms);
         println!("| {connections} | ratio | {:.2} | {:.2} | {:.2} |", ratios.0, ratios.1, ratios.2);
     }
-}
-
-/// Lambda's runtime API for one invocation after the other: hands out the event and tells when.
-#[derive(Clone)]
-struct RuntimeApi {
-    event: String,
-    told: mpsc::UnboundedSender<Told>,
-}
-
-#[derive(Debug)]
-enum Told {
-    /// The function has asked for an event for the first time.
-    Ready,
-    Answered(Value),
-}
-
-async fn next(State(api): State<RuntimeApi>) -> impl IntoResponse {
-    _ = api.told.send(Told::Ready);
-    let mut headers = HeaderMap::new();
-    for (name, value) in [
-        ("lambda-runtime-aws-request-id", "8476a536-e9f4-11e8-9739-2dfe598c3fcd"),
-        ("lambda-runtime-deadline-ms", "4102444800000"),
-        ("lambda-runtime-invoked-function-arn", "arn:aws:lambda:eu-west-1:123456789012:function:redirect"),
-        ("lambda-runtime-trace-id", "Root=1-6ab13b80-0a1b2c3d4e5f60718293a4b5"),
-        ("content-type", "application/json"),
-    ] {
-        headers.insert(name, HeaderValue::from_static(value));
-    }
-    (headers, api.event)
-}
-
-async fn answered(State(api): State<RuntimeApi>, body: Bytes) -> StatusCode {
-    _ = api.told.send(Told::Answered(serde_json::from_slice(&body).unwrap_or_default()));
-    StatusCode::ACCEPTED
-}
-
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "a measurement: scripts/bench-redirect"]
-async fn redirect_speed_of_the_bootstrap_from_its_start_to_its_first_answer() {
-    const STARTS: usize = 20;
-    let bootstrap = std::env::var("REDIRECT_BOOTSTRAP").expect("REDIRECT_BOOTSTRAP names the release binary");
-    let size = std::fs::metadata(&bootstrap).unwrap().len();
-    let engines = memory().await;
-    let (settings, links) = deployment(&engines).await;
-    let code =
-        ShortLinks::new("", KEYS.parse().unwrap()).of_recipient(&links[7], shared::attempt::Seq(7)).unwrap().code;
-    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("../events/redirect-get.json");
-    let event = std::fs::read_to_string(sample).unwrap().replace("F2KIc8oQLFvS", &code);
-    let (mut inits, mut firsts) = (Vec::new(), Vec::new());
-    for _ in 0..STARTS {
-        let (told, mut heard) = mpsc::unbounded_channel();
-        let router = Router::new()
-            .route("/2018-06-01/runtime/invocation/next", get(next))
-            .route("/2018-06-01/runtime/invocation/{id}/response", post(answered))
-            .with_state(RuntimeApi { event: event.clone(), told });
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let server = tokio::spawn(async move { axum::serve(listener, router).await });
-        let begun = Instant::now();
-        let mut function = tokio::process::Command::new(&bootstrap)
-            .env_clear()
-            .envs(&settings)
-            .envs([
-                ("AWS_LAMBDA_RUNTIME_API", address.to_string().as_str()),
-                ("AWS_LAMBDA_FUNCTION_NAME", "redirect"),
-                ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512"),
-                ("AWS_LAMBDA_FUNCTION_VERSION", "1"),
-                ("AWS_LAMBDA_LOG_STREAM_NAME", "local"),
-                ("AWS_LAMBDA_LOG_GROUP_NAME", "local"),
-                ("AWS_REGION", "eu-west-1"),
-                ("AWS_ACCESS_KEY_ID", "local"),
-                ("AWS_SECRET_ACCESS_KEY", "local"),
-                ("AWS_ENDPOINT_URL_DYNAMODB", engines.dynamodb_url()),
-                ("AWS_ENDPOINT_URL_SQS", engines.sqs_url()),
-                ("RUST_LOG", "error"),
-            ])
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        let mut hear = async || tokio::time::timeout(Duration::from_secs(10), heard.recv()).await.unwrap().unwrap();
-        assert!(matches!(hear().await, Told::Ready));
-        inits.push(begun.elapsed());
-        let Told::Answered(answer) = hear().await else { panic!("it asked again before it answered") };
-        firsts.push(begun.elapsed());
-        assert_eq!(answer["statusCode"], 302, "{answer}");
-        function.kill().await.unwrap();
-        server.abort();
-    }
-    let median = |times: &mut Vec<Duration>| {
-        times.sort();
-        times[times.len() / 2].as_secs_f64() * 1_000.0
-    };
-    println!("bootstrap: {size} bytes ({:.1} MiB)", size as f64 / f64::from(1_u32 << 20));
-    println!("start to the first request for an event: {:.1} ms (median of {STARTS})", median(&mut inits));
-    println!("start to the first answer, with its read and its message: {:.1} ms", median(&mut firsts));
 }

@@ -11,6 +11,7 @@ mod contacts;
 mod erasure;
 mod export;
 mod faults;
+mod first_visitor;
 mod funnel;
 mod graph;
 mod health;

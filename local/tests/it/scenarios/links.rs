@@ -6,7 +6,6 @@ use local::api_client::ApiClient;
 use local::stack::{People, Stack};
 use reqwest::{Method, Response, StatusCode, redirect};
 use serde_json::{Value, json};
-use shared::aws::Clients;
 use shared::config::Settings;
 use shared::link::{Link, ShortLinks};
 use shared::store::{Core, schema};
@@ -328,12 +327,11 @@ async fn a_person_is_led_on_when_the_queue_does_not_answer() {
     let silent = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let queue = format!("http://{}/events", silent.local_addr().unwrap());
     let sqs = engines.sqs().config().to_builder().endpoint_url(&queue).build();
-    let clients = Clients { dynamodb: engines.dynamodb(), sqs: aws_sdk_sqs::Client::from_conf(sqs), s3: engines.s3() };
     let keys = "1:000102030405060708090a0b0c0d0e0f";
     let settings = [("CORE_TABLE", "core"), ("EVENTS_QUEUE_URL", &queue), ("LINK_KEYS", keys)];
     let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let redirect =
-        ::redirect::Redirect::new(::redirect::Config::read(Settings::from_values(settings)).unwrap(), &clients);
+    let config = ::redirect::Config::read(Settings::from_values(settings)).unwrap();
+    let redirect = ::redirect::Redirect::new(config, engines.dynamodb(), aws_sdk_sqs::Client::from_conf(sqs));
 
     let code = ShortLinks::new("", keys.parse().unwrap()).shared_code(&link).unwrap();
     let request =
