@@ -6,9 +6,8 @@ use std::time::Duration;
 
 pub use aws_config::{BehaviorVersion, SdkConfig};
 
-/// Longest that a start waits for its connections; Lambda allows it ten seconds in all (AWS Lambda, "Lambda execution
-/// environment", init phase).
-const LONGEST_WARM_UP: Duration = Duration::from_secs(2);
+/// Longest that a start waits for its connections. On demand, whoever called waits with it.
+const LONGEST_WARM_UP: Duration = Duration::from_millis(250);
 
 /// One client per AWS service the functions talk to. Cloning shares the connections.
 #[derive(Clone, Debug)]
@@ -41,11 +40,11 @@ impl Clients {
     }
 }
 
-/// Does at a start what the first request would otherwise wait for: calls of no consequence, for the connections that they
-/// open. A start has more of a processor than an invocation, and reading the authorities and agreeing on keys is work for one
-/// (ADR 14). A service that does not answer does not stop the start: whoever needs it tries again.
+/// Does at a start what the first invocation would otherwise do with less of a processor (ADR 14): calls of no consequence,
+/// for the connections that they open. A service that does not answer holds the start up for a quarter of a second: whoever
+/// needs it tries again.
 pub async fn warm_up(calls: impl Future) {
     if tokio::time::timeout(LONGEST_WARM_UP, calls).await.is_err() {
-        tracing::warn!(seconds = LONGEST_WARM_UP.as_secs(), "a service did not answer at the start");
+        tracing::warn!("a service did not answer at the start");
     }
 }

@@ -111,7 +111,7 @@ impl Redirect {
         }
     }
 
-    /// Opens the connections to the table and the queue, so that the first visitor does not wait for them. Changes nothing.
+    /// Opens the connections to the table and the queue before the first click is handled. Changes nothing.
     pub async fn warm_up(&self) {
         shared::aws::warm_up(async { tokio::join!(self.core.link(NOBODYS_LINK), self.events.open_connection()) }).await;
     }

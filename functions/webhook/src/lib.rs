@@ -74,7 +74,7 @@ impl Webhook {
         }
     }
 
-    /// Opens the connection to the queue, so that Meta's first notification does not wait for it. Changes nothing.
+    /// Opens the connection to the queue before the first notification is handled. Changes nothing.
     pub async fn warm_up(&self) {
         shared::aws::warm_up(self.events.open_connection()).await;
     }

@@ -160,7 +160,8 @@ pub(super) fn report(screen: &Term, report: &Value, base_url: &str) -> std::io::
     screen.write_line("")?;
     screen.write_line(&indented(&delays(report)))?;
     let clicks = &report["clicks"];
-    let machines: i64 = clicks["excluded"].as_object().into_iter().flatten().filter_map(|(_, count)| count.as_i64()).sum();
+    let machines: i64 =
+        clicks["excluded"].as_object().into_iter().flatten().filter_map(|(_, count)| count.as_i64()).sum();
     let repeats = (count(clicks, "/raw") - count(clicks, "/human") - machines).max(0);
     screen.write_line(&format!(
         "  Clicks: {} by people ({} of them unique); not counted: {repeats} repeats within 30 s, {machines} by machines",

@@ -21,7 +21,7 @@ impl Front {
         Self::open(engine, None).await
     }
 
-    /// The same, with TLS for `localhost`.
+    /// The same, with TLS.
     pub(crate) async fn with_tls(engine: &str, tls: TlsAcceptor) -> Self {
         Self::open(engine, Some(tls)).await
     }
@@ -50,7 +50,7 @@ impl Front {
 
     /// Where clients find it.
     pub(crate) fn url(&self) -> String {
-        format!("{}://localhost:{}", self.scheme, self.port)
+        format!("{}://127.0.0.1:{}", self.scheme, self.port)
     }
 
     /// Connections that were opened so far.

@@ -14,9 +14,9 @@ use crate::time::UnixMillis;
 /// Erasures that are read at a time.
 const ERASURES_AT_ONCE: usize = 500;
 
-/// Rows of the whole table that are read at a time. Without a number, the embedded engine reads all that are left for each
-/// page.
-const ROWS_AT_ONCE: i32 = 1_000;
+/// Rows of the whole table that are read at a time; DynamoDB reads no more than 1 MB of them. Without a number, the embedded
+/// engine reads all rows that are left, for each page again.
+const ROWS_AT_ONCE: i32 = 4_000;
 
 /// A row as it was read from the whole table.
 #[derive(Clone)]
