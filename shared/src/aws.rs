@@ -6,9 +6,6 @@ use std::time::Duration;
 
 pub use aws_config::{BehaviorVersion, SdkConfig};
 
-/// Longest that a start waits for its connections. On demand, whoever called waits with it.
-const LONGEST_WARM_UP: Duration = Duration::from_millis(250);
-
 /// One client per AWS service the functions talk to. Cloning shares the connections.
 #[derive(Clone, Debug)]
 pub struct Clients {
@@ -41,10 +38,10 @@ impl Clients {
 }
 
 /// Does at a start what the first invocation would otherwise do with less of a processor (ADR 14): calls of no consequence,
-/// for the connections that they open. A service that does not answer holds the start up for a quarter of a second: whoever
-/// needs it tries again.
-pub async fn warm_up(calls: impl Future) {
-    if tokio::time::timeout(LONGEST_WARM_UP, calls).await.is_err() {
+/// for the connections that they open. A service that does not answer holds the start up for `longest`, and on demand whoever
+/// called waits with it; then the first invocation tries again.
+pub async fn warm_up(longest: Duration, calls: impl Future) {
+    if tokio::time::timeout(longest, calls).await.is_err() {
         tracing::warn!("a service did not answer at the start");
     }
 }

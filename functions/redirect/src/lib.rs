@@ -111,9 +111,11 @@ impl Redirect {
         }
     }
 
-    /// Opens the connections to the table and the queue before the first click is handled. Changes nothing.
+    /// Opens the connections to the table and the queue before the first click is handled, if they can be opened in the time
+    /// that a click may take to be queued. Changes nothing.
     pub async fn warm_up(&self) {
-        shared::aws::warm_up(async { tokio::join!(self.core.link(NOBODYS_LINK), self.events.open_connection()) }).await;
+        let calls = async { tokio::join!(self.core.link(NOBODYS_LINK), self.events.open_connection()) };
+        shared::aws::warm_up(self.patience, calls).await;
     }
 }
 

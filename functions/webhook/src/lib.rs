@@ -1,6 +1,8 @@
 //! Takes in Meta's notifications: checks who sent them, stores them durably, and says 200. What they mean is found out
 //! later, by `ingest`, so that Meta never waits (its service level: median under 250 ms, under 1 % above 1 s).
 
+use std::time::Duration;
+
 use http::{Method, StatusCode};
 use lambda_http::{Body, Request, RequestExt, Response};
 use serde_json::value::RawValue;
@@ -14,6 +16,9 @@ use subtle::ConstantTimeEq;
 
 /// Largest body taken. Meta sends at most 3 MB (Meta, webhooks: 1,000 updates or 3 MB a POST).
 pub const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
+
+/// How long a start waits for the queue, without which no notification can be taken in.
+const LONGEST_WARM_UP: Duration = Duration::from_secs(2);
 
 /// What the function is told by its environment.
 pub struct Config {
@@ -76,7 +81,7 @@ impl Webhook {
 
     /// Opens the connection to the queue before the first notification is handled. Changes nothing.
     pub async fn warm_up(&self) {
-        shared::aws::warm_up(self.events.open_connection()).await;
+        shared::aws::warm_up(LONGEST_WARM_UP, self.events.open_connection()).await;
     }
 }
 
